@@ -1,0 +1,160 @@
+"""The command `themis`: each subcommand parses, calls one function, and prints. Results on stdout, progress on stderr."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="themis", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    help="Code preference pairs from git history and data sets: mine, label, assemble, inspect.",
+)
+
+PipelineName = Annotated[str, typer.Argument(help="A shipped pipeline by name, or a path to a YAML file.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", help="STEP.FIELD=VALUE, the value as YAML; may be repeated.")]
+Out = Annotated[Path | None, typer.Option(help="The run folder; runs/PIPELINE by default.")]
+Folder = Annotated[Path, typer.Argument(help="A run folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+def main() -> None:
+    """Run the command line. Exits 0, 1 with one clean message for an error of ours, or 2 for wrong usage."""
+    from themis_data.errors import ThemisError
+
+    try:
+        app()
+    except ThemisError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"error: {place}{error.strerror or error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on where it stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+@app.command()
+def plan(pipeline: PipelineName, set_: Overrides = None, out: Out = None, as_json: Json = False) -> None:
+    """Check a pipeline and print its steps and what would run; starts nothing."""
+    from themis_data.pipeline import load_pipeline
+    from themis_data.plan import plan as make_plan
+    from themis_data.report.tables import print_plan
+
+    loaded = load_pipeline(pipeline, set_ or ())
+    made = make_plan(loaded, _run_folder(out, loaded.name))
+    _print_json(made) if as_json else print_plan(made)
+
+
+@app.command()
+def build(
+    pipeline: PipelineName,
+    set_: Overrides = None,
+    out: Out = None,
+    engine: Annotated[str, typer.Option(help="auto, inline or ray; the result is the same.")] = "auto",
+    address: Annotated[str | None, typer.Option(help="Address of a running Ray cluster.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes of a local Ray; all cores by default.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Take a seeded sample of that many units of each source.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Build a data set; goes on where an earlier build stopped, and skips what has not changed."""
+    from datetime import UTC, datetime
+
+    from themis_data.build import build as run_build
+    from themis_data.pipeline import load_pipeline
+    from themis_data.report.progress import progress
+    from themis_data.report.tables import print_built
+
+    loaded = load_pipeline(pipeline, set_ or ())
+    folder = _run_folder(out, loaded.name)
+    with progress() as bars:
+        built = run_build(loaded, folder, progress=bars, created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+                          engine=engine, address=address, workers=workers, limit=limit)
+    _print_json(built.manifest) if as_json else print_built(built, folder)
+
+
+@app.command()
+def verify(folder: Folder) -> None:
+    """Check every file of a run against its records: checksums, schemas, conservation of rows, parents. Exits 1 on a fault."""
+    from themis_data.verify import verify as check
+
+    faults, checked = check(folder)
+    for fault in faults:
+        print(fault)
+    print(f"{checked} files checked, {len(faults)} faults", file=sys.stderr if faults else sys.stdout)
+    raise typer.Exit(1 if faults else 0)
+
+
+@app.command()
+def inspect(folder: Folder, as_json: Json = False) -> None:
+    """Print the funnel, and counts by criterion, language, source and licence."""
+    from themis_data.dataset import RunFolder
+    from themis_data.report.tables import print_manifest
+
+    manifest = RunFolder(folder).manifest()
+    _print_json(manifest) if as_json else print_manifest(manifest)
+
+
+@app.command()
+def show(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="A pair, change or commit id; a beginning of one will do.")],
+    from_: Annotated[Path, typer.Option("--from", help="The run folder.")],
+    full: Annotated[bool, typer.Option("--full", help="Whole files instead of the changed lines.")] = False,
+) -> None:
+    """Print a pair or a change as a coloured diff, with its lineage."""
+    from themis_data.report.show import print_row
+
+    print_row(from_, id_, full=full)
+
+
+@app.command()
+def explain(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="A commit, change or pair id; a beginning of one will do.")],
+    from_: Annotated[Path, typer.Option("--from", help="The run folder.")],
+    as_json: Json = False,
+) -> None:
+    """Say what happened to a commit, change or pair, step by step, and why."""
+    from themis_data.report.explain import explain as find
+    from themis_data.report.explain import print_story
+
+    story = find(from_, id_)
+    _print_json(story) if as_json else print_story(story)
+
+
+@app.command()
+def clean(
+    folder: Folder,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:
+    """Remove what belongs to no finished build: shards of earlier settings, and what crashes left."""
+    from themis_data.verify import clean as remove
+
+    files, size = remove(folder, dry_run=dry_run)
+    print(f"{'would remove' if dry_run else 'removed'} {files} files, {size / 1e6:.1f} MB")
+
+
+def _run_folder(out: Path | None, name: str) -> Path:
+    return out if out is not None else Path("runs") / name
+
+
+def _print_json(content: Any) -> None:
+    with _quiet_pipe():
+        json.dump(content, sys.stdout, indent=1, ensure_ascii=False, default=str)
+        print()
+
+
+@contextlib.contextmanager
+def _quiet_pipe() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader had enough, as with `| head`
+
+
+if __name__ == "__main__":
+    main()

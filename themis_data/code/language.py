@@ -1,0 +1,159 @@
+"""The programming languages: one file each in `languages/`, found by name or by a path's extension."""
+
+import posixpath
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import yaml
+
+from themis_data.errors import PipelineError, UnknownName
+from themis_data.lookup import unknown
+
+_FOLDER = Path(__file__).parent / "languages"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wheel:
+    """The official grammar of a language on PyPI."""
+
+    distribution: str  # what to install, such as `tree-sitter-c`
+    module: str  # what to import
+    function: str  # function of the module that returns the grammar's capsule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DefinitionRule:
+    """How a syntax node of one type defines something that has a name."""
+
+    kind: str  # what it defines, such as `function` or `class`
+    name: str | None = None  # field that holds the name, or the declarator that leads to it
+    fixed_name: str | None = None  # the name itself, for what has none of its own in the source
+    value: str | None = (
+        None  # field whose node must be one of `value_nodes`, where the node alone says too little
+    )
+    body: str = "body"  # field at which the header ends
+    scope: bool = False  # its name qualifies the names of what is defined inside
+    listed: bool = True  # false: it qualifies other names and is not itself in the list
+    needs_body: bool = False  # without a body it is a mention and no definition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Language:
+    """One programming language, as its file in `languages/` describes it.
+
+    A language with neither grammar nor wheel is known by its extensions only and cannot be parsed; one without
+    `max_error_share` is outside the eight that the corpus publishes, and nothing was measured for it.
+    """
+
+    name: str
+    extensions: tuple[str, ...]  # with the dot; lower case unless the case decides, as in `.C`
+    line_comments: tuple[str, ...]  # prefixes of a comment that ends with its line
+    published_as: str | None = None  # label in the published `language` column
+    grammar: str | None = None  # name inside the tree-sitter-languages bundle
+    wheel: Wheel | None = None
+    comment_nodes: frozenset[str] = frozenset()
+    string_nodes: frozenset[str] = frozenset()
+    identifier_nodes: frozenset[str] = frozenset()
+    preprocessor_nodes: frozenset[str] = frozenset()  # raw text that the grammar leaves unparsed
+    definition_nodes: Mapping[str, DefinitionRule] = field(default_factory=lambda: MappingProxyType({}))
+    value_nodes: Mapping[str, str] = field(
+        default_factory=lambda: MappingProxyType({})
+    )  # value node type -> kind of what it is given to
+    scope_only_value_nodes: frozenset[str] = (
+        frozenset()
+    )  # values that define nothing and qualify what is inside
+    wrapper_nodes: frozenset[str] = (
+        frozenset()
+    )  # a definition directly inside takes their start and documentation
+    body_nodes: frozenset[str] = frozenset()  # children, other than the body, at which a header ends too
+    annotation_nodes: frozenset[str] = frozenset()  # left out of headers
+    separator: str = "."  # between the parts of a qualified name
+    documentation: str = "above"  # `above`: comments directly above; `docstring`: first statement inside
+    directives: tuple[str, ...] = ()  # a comment that begins so speaks to a tool and is no documentation
+    max_error_share: float | None = (
+        None  # 0..1, share of unparsed bytes above which the parse gate rejects a side
+    )
+    known_supersets: str | None = None  # what the grammar accepts beyond the language
+
+
+def all_languages() -> dict[str, Language]:
+    """All languages by canonical name, in alphabetical order. The dict is the caller's own."""
+    return dict(_languages())
+
+
+def by_name(name: str) -> Language:
+    """The language of that canonical name (`C#`, not `c_sharp`); `UnknownName` offers the near ones."""
+    found = _languages().get(name)
+    if found is None:
+        raise UnknownName(unknown("language", name, _languages().keys()))
+    return found
+
+
+def language_of_path(path: str) -> str | None:
+    """Canonical name of the language that the path's extension belongs to; null where no language claims it.
+
+    The case of an extension matters only where a language lists it in capitals (`.C` and `.H` are C++ by custom,
+    `.S` is assembly); otherwise `.PY` is `.py`. A `.h` file counts as C. Paths are git's, with forward slashes.
+    """
+    extension = posixpath.splitext(path)[1]
+    by_extension = _by_extension()
+    return by_extension.get(extension) or by_extension.get(extension.lower())
+
+
+@cache
+def _languages() -> dict[str, Language]:
+    found = [_read(path) for path in _FOLDER.glob("*.yaml")]
+    return {language.name: language for language in sorted(found, key=lambda language: language.name)}
+
+
+@cache
+def _by_extension() -> dict[str, str]:
+    claimed: dict[str, str] = {}
+    for language in _languages().values():
+        for extension in language.extensions:
+            if extension in claimed:
+                raise PipelineError(
+                    f"languages: {claimed[extension]} and {language.name} both list {extension}; one of them may"
+                )
+            claimed[extension] = language.name
+    return claimed
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which a key that is written twice is an error; YAML itself would keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+        if twice:
+            raise PipelineError(f"{node.start_mark.name}: written twice: {', '.join(twice)}")
+        return super().construct_mapping(node, deep)
+
+
+def _read(path: Path) -> Language:
+    with path.open(encoding="utf-8") as file:
+        content: dict[str, Any] = yaml.load(file, _Loader)  # noqa: S506 - a subclass of SafeLoader
+    known = {one.name for one in fields(Language)}
+    strange = sorted(set(content) - known)
+    if strange:
+        raise PipelineError(f"{path.name}: {unknown('language field', strange[0], known)}")
+    lacking = sorted({"name", "extensions", "line_comments"} - set(content))
+    if lacking:
+        raise PipelineError(f"{path.name}: lacks {', '.join(lacking)}")
+    values: dict[str, Any] = {}
+    for name, value in content.items():
+        if name == "wheel":
+            values[name] = Wheel(**value)
+        elif name == "definition_nodes":
+            values[name] = MappingProxyType({node: DefinitionRule(**rule) for node, rule in value.items()})
+        elif name == "value_nodes":
+            values[name] = MappingProxyType(value)
+        elif isinstance(value, list):
+            values[name] = frozenset(value) if name.endswith("_nodes") else tuple(value)
+        else:
+            values[name] = value
+    return Language(**values)

@@ -1,0 +1,358 @@
+"""The one criterion that a commit improves, from what its message says and what its diff shows.
+
+The message is asked first, because most commits name no criterion and need no diff. Words score: a word that names
+the criterion counts more than a typical one, and that more than a bare "fix"; the subject counts double. The
+strongest criterion wins by a margin, and then the changed lines have to show it. Whatever stays undecided gets no
+criterion and the reason why.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from themis_data.criteria import Criterion, all_criteria, leading_letters, read_mapping
+from themis_data.criteria.evidence import Changes, Diff, excluded_path, kinds_shown, read_diff
+
+_MESSAGES = Path(__file__).parent / "evidence" / "messages.yaml"
+_STRENGTHS: Mapping[str, float] = {"strong": 3.0, "terms": 2.0, "opening": 2.0, "weak": 1.0, "body": 3.0}
+_SUBJECT_FACTOR = 2.0
+_MAX_BODY_CHARS = 3_000  # a longer body is a pasted log or a list of squashed commits
+_MAX_BULLETS = 5  # a body with more separate points is about more than one thing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """The criterion of a commit, or why it has none.
+
+    `criterion` is null exactly when `reason` is not: `no_criterion` (the message has no word for one), `excluded`
+    (the message or the path is about something else, or the diff is only surface), `no_evidence` (the diff does not
+    show what the message says), `multi_intent` (two criteria within the margin, or several unrelated changes).
+    `detail` says which rule decided; null for `no_criterion` and for a label. `margin` is the distance in score to
+    the next criterion, the whole score when there is none. Names are sorted, `terms` are as they stand in the message.
+    """
+
+    criterion: str | None
+    reason: str | None
+    detail: str | None
+    score: float
+    margin: float
+    also_matches: tuple[str, ...]
+    terms: tuple[str, ...]
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A commit message in lower case, cut into what the rules look at."""
+
+    kind: str | None  # the type a conventional-commit prefix states, null without one
+    subject: str  # without prefix, issue numbers, links and a trailing "and add tests"
+    body: str  # without trailers, links and quoted code
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    criterion: str
+    strength: str
+    in_subject: bool
+    start: int
+    end: int
+    text: str
+
+
+def classify(
+    *, message: str, path: str, language: str, changes: Callable[[], Changes], margin: float = 1.0
+) -> Label:
+    """The label of one commit. `changes` is called only when message and path leave a criterion possible."""
+    parsed = parse_message(message)
+    hits = _hits(parsed)
+    if not hits:
+        return _none("no_criterion", None)
+    terms = tuple(sorted({hit.text for hit in hits}))
+    group = _excluded_message(parsed, message) or _excluded_file(path)
+    if group is not None:
+        return _none("excluded", group, terms=terms)
+    scores, barred = _scores(parsed, hits)
+    if not scores:
+        return _none("excluded" if barred else "no_criterion", barred, terms=terms)
+    best, score, lead, others = _ranked(scores)
+    several = _several_intents(parsed, hits, best, scores, margin=margin)
+    if several is not None:
+        return _none("multi_intent", several, terms=terms, also=tuple(sorted(scores)))
+    diff = read_diff(changes(), language=language)
+    if diff.surface is not None:
+        return _none("excluded", f"diff: only {diff.surface}", terms=terms, also=tuple(sorted(scores)))
+    criterion = all_criteria()[best]
+    shown, missing = _evidence(criterion, diff, language=language, is_weak=_is_weak(best, hits))
+    if missing is not None:
+        return _none("no_evidence", f"{best}: {missing}", terms=terms, also=tuple(sorted(scores)))
+    return Label(
+        criterion=best,
+        reason=None,
+        detail=None,
+        score=score,
+        margin=lead,
+        also_matches=others,
+        terms=terms,
+        evidence=shown,
+    )
+
+
+def matches_any_term(message: str) -> bool:
+    """Whether a message has any word for a criterion; without one `classify` says `no_criterion`, whatever the diff."""
+    return bool(_hits(parse_message(message)))
+
+
+def _none(reason: str, detail: str | None, *, terms: tuple[str, ...] = (), also: tuple[str, ...] = ()) -> Label:
+    return Label(
+        criterion=None,
+        reason=reason,
+        detail=detail,
+        score=0.0,
+        margin=0.0,
+        also_matches=also,
+        terms=terms,
+        evidence=(),
+    )
+
+
+# The message --------------------------------------------------------------------------------------------------
+
+_URL = re.compile(r"https?://\S+")
+_TRAILER = re.compile(
+    r"^(?:signed-off-by|co-authored-by|reviewed-by|acked-by|tested-by|reported-by|change-id|git-svn-id|cc|"
+    r"reviewed-on|bug|issue|see|refs?|closes|fixes|resolves|pr|pull request)\s*:?\s*(?:#|\S+[@/]|[\w./-]*#|:).*$",
+    re.MULTILINE,
+)
+_ISSUE = re.compile(
+    r"\(?\b(?:fix(?:e[sd])?|close[sd]?|resolve[sd]?|refs?|see|issue|bug|gh|pr|part of|related to)?:?\s*"
+    r"(?:[\w.-]+/[\w.-]+)?(?:#|gh-)\d+\b\)?"
+)
+_ISSUE_KEY = re.compile(r"^\W*(?:resolved issue:?\s*|fixed issue:?\s*|issue:?\s*)?\[?(?:[a-z]+-\d+|#\d+)\]?[\s:,-]*")
+_PREFIX = re.compile(r"^\[?([a-z][a-z-]*)\]?(?:\([^)]*\))?!?\s*:\s*|^\[([a-z]+)\]\s*")
+_CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+_QUOTE = re.compile(r"^\s*(?:>|\|).*$|^(?: {4,}|\t).*$", re.MULTILINE)
+_WORD = re.compile(r"(?<![\w.#$@])[a-z0-9]{2,4}")  # not inside a name such as java.security or #release
+_BULLET = re.compile(r"^\s*(?:[-*+•]|\d+[.)])\s+\S", re.MULTILINE)
+
+
+def parse_message(message: str) -> Message:
+    """What a message says, apart from what it is stamped with."""
+    lines = message.strip().lower().split("\n", 1)
+    subject, body = lines[0], lines[1] if len(lines) > 1 else ""
+    if subject.endswith(("…", "...")) and body.lstrip().startswith(("…", "...")):
+        head, _, body = body.lstrip().partition("\n")  # a title that the hosting site cut in two
+        subject = subject.rstrip("….") + head.lstrip("….")
+    subject = _URL.sub(" ", subject)
+    subject = _ISSUE_KEY.sub("", subject)
+    kind = None
+    if found := _PREFIX.match(subject):
+        kind = _types().get(found[1] or found[2])
+        if kind is not None:
+            subject = subject[found.end() :]
+    subject = _ISSUE.sub(_kept_verb, subject)
+    subject = _dropped_clause().sub("", subject)
+    subject = " ".join(subject.split()).strip(" .:;,-*")
+    body = _CODE.sub(" ", body[:_MAX_BODY_CHARS])
+    body = _URL.sub(" ", _TRAILER.sub("", body))
+    return Message(kind, subject, _ISSUE.sub(" ", body).strip())
+
+
+def _kept_verb(found: re.Match[str]) -> str:
+    """An issue number goes; the verb stays where the subject begins with it ("Fix #12: ...")."""
+    verb = re.match(r"fix(?:e[sd])?", found[0])
+    return f"{verb[0]} " if verb and found.start() == 0 else " "
+
+
+@cache
+def _types() -> Mapping[str, str]:
+    return {written: kind for kind, forms in read_mapping(_MESSAGES)["types"].items() for written in forms}
+
+
+@cache
+def _dropped_clause() -> re.Pattern[str]:
+    return re.compile(read_mapping(_MESSAGES)["dropped_clause"])
+
+
+@cache
+def _second_intent() -> re.Pattern[str]:
+    return re.compile(read_mapping(_MESSAGES)["second_intent"])
+
+
+@cache
+def _denials() -> re.Pattern[str]:
+    return re.compile(read_mapping(_MESSAGES)["denials"])
+
+
+@cache
+def _excluded_types() -> frozenset[str]:
+    return frozenset(read_mapping(_MESSAGES)["excluded_types"])
+
+
+@cache
+def _excluded_subjects() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    groups = read_mapping(_MESSAGES)["excluded_subjects"]
+    return tuple((group, re.compile("|".join(f"(?:{p})" for p in patterns))) for group, patterns in groups.items())
+
+
+def _excluded_message(message: Message, written: str) -> str | None:
+    if message.kind in _excluded_types():
+        return f"message: {message.kind}"
+    if "This reverts commit" in written:
+        return "message: revert"
+    for group, pattern in _excluded_subjects():
+        if pattern.search(message.subject):
+            return f"message: {group}"
+    return None
+
+
+def _excluded_file(path: str) -> str | None:
+    group = excluded_path(path)
+    return None if group is None else f"path: {group}"
+
+
+# Terms --------------------------------------------------------------------------------------------------------
+
+
+@cache
+def _terms() -> Mapping[str, tuple[tuple[str, str, re.Pattern[str]], ...]]:
+    """Terms by the first two to four characters of their matches, so that a word is compared with few of them."""
+    index: dict[str, list[tuple[str, str, re.Pattern[str]]]] = {}
+    for criterion in all_criteria().values():
+        if criterion.message is None:
+            continue
+        for strength in _STRENGTHS:
+            for pattern in getattr(criterion.message, strength):
+                key = leading_letters(pattern)
+                assert key is not None, pattern
+                index.setdefault(key, []).append((criterion.name, strength, re.compile(rf"(?:{pattern})(?!\w|\(|\.\w)")))
+    return {key: tuple(terms) for key, terms in index.items()}
+
+
+def _hits(message: Message) -> list[_Hit]:
+    """Terms in the subject and strong or typical terms in the body; of overlapping ones the longest, denied ones not."""
+    hits = _found_in(message.subject, in_subject=True)
+    for criterion in all_criteria().values():
+        if criterion.message and message.kind is not None and message.kind in criterion.message.prefixes:
+            strength = criterion.message.prefixes[message.kind]
+            hits.append(_Hit(criterion.name, strength, True, -1, -1, f"{message.kind}:"))
+    hits.extend(_found_in(message.body, in_subject=False))
+    return [hit for hit in hits if hit.strength != "terms" or _has_need(hit.criterion, message.subject)]
+
+
+def _has_need(name: str, subject: str) -> bool:
+    pattern = _needs(name)
+    return pattern is None or pattern.search(subject) is not None
+
+
+@cache
+def _needs(name: str) -> re.Pattern[str] | None:
+    rules = all_criteria()[name].message
+    if rules is None or not rules.needs:
+        return None
+    return re.compile("|".join(f"(?:{pattern})" for pattern in rules.needs))
+
+
+def _found_in(text: str, *, in_subject: bool) -> list[_Hit]:
+    index = _terms()
+    hits: list[_Hit] = []
+    for word in _WORD.finditer(text):
+        letters = word[0]
+        for size in range(2, len(letters) + 1):
+            for criterion, strength, pattern in index.get(letters[:size], ()):
+                if strength in ("opening", "weak") and not (in_subject and word.start() == 0):
+                    continue
+                if strength == "body" and in_subject:
+                    continue
+                if found := pattern.match(text, word.start()):
+                    hits.append(_Hit(criterion, strength, in_subject, found.start(), found.end(), found[0]))
+    return [hit for hit in hits if not _is_inside_longer(hit, hits) and not _is_denied(hit, text)]
+
+
+def _is_inside_longer(hit: _Hit, hits: list[_Hit]) -> bool:
+    return any(
+        other.start <= hit.start and hit.end <= other.end and other.end - other.start > hit.end - hit.start
+        for other in hits
+    )
+
+
+def _is_denied(hit: _Hit, text: str) -> bool:
+    """Whether words before a term deny it ("no performance change"); what does not happen is correctness's business."""
+    if hit.criterion == "functional_correctness":
+        return False
+    clause = re.split(r"[.;:\n]", text[max(0, hit.start - 60) : hit.start])[-1]
+    return _denials().search(clause) is not None
+
+
+# The decision -------------------------------------------------------------------------------------------------
+
+
+def _scores(message: Message, hits: list[_Hit]) -> tuple[dict[str, float], str | None]:
+    """Score of every criterion that the message may mean, and the first that a `never` phrase barred."""
+    scores: dict[str, float] = {}
+    barred: str | None = None
+    for name, criterion in all_criteria().items():
+        own = [hit for hit in hits if hit.criterion == name]
+        in_subject = max((_STRENGTHS[hit.strength] for hit in own if hit.in_subject), default=0.0)
+        in_body = max((_STRENGTHS[hit.strength] for hit in own if not hit.in_subject), default=0.0)
+        if in_subject == 0.0 and all(hit.strength != "body" for hit in own):
+            continue
+        if _never(name).search(message.subject):
+            barred = barred or f"message: never for {criterion.name}"
+            continue
+        scores[name] = _SUBJECT_FACTOR * in_subject + in_body
+    return scores, barred
+
+
+@cache
+def _never(name: str) -> re.Pattern[str]:
+    rules = all_criteria()[name].message
+    patterns = rules.never if rules is not None else ()
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns) or r"(?!)")
+
+
+def _ranked(scores: Mapping[str, float]) -> tuple[str, float, float, tuple[str, ...]]:
+    """The best criterion, its score, its lead over the next one, and the others, sorted by name."""
+    order = sorted(scores, key=lambda name: (-scores[name], name))
+    best = order[0]
+    lead = scores[best] - (scores[order[1]] if len(order) > 1 else 0.0)
+    return best, scores[best], lead, tuple(sorted(order[1:]))
+
+
+def _several_intents(
+    message: Message, hits: list[_Hit], best: str, scores: Mapping[str, float], *, margin: float
+) -> str | None:
+    """What makes a message speak of several changes; null for one intent."""
+    near = sorted(name for name in scores if name != best and scores[best] - scores[name] < margin)
+    if near:
+        return f"{best} and {', '.join(near)} within the margin"
+    rules = all_criteria()[best].message
+    others = {hit.criterion for hit in hits if hit.in_subject or hit.criterion in scores} - {best}
+    if rules is not None and rules.unmixed and others:
+        return f"{best} mixed with {', '.join(sorted(others))}"
+    stated = {name for name, other in all_criteria().items() if other.message and message.kind in other.message.prefixes}
+    if message.kind == "refactor" and best not in stated:
+        return f"prefix {message.kind}, words of {best}"
+    if found := _second_intent().search(message.subject, 3):
+        return f"second clause: {found[0].strip()}"
+    if len(_BULLET.findall(message.body)) > _MAX_BULLETS:
+        return "a list of changes"
+    return None
+
+
+def _is_weak(name: str, hits: list[_Hit]) -> bool:
+    return all(hit.strength == "weak" for hit in hits if hit.criterion == name)
+
+
+def _evidence(
+    criterion: Criterion, diff: Diff, *, language: str, is_weak: bool
+) -> tuple[tuple[str, ...], str | None]:
+    """The kinds of evidence that speak for the criterion, sorted, and what is missing; null when nothing is."""
+    assert criterion.diff is not None, criterion.name
+    if diff.num_lines > criterion.diff.max_code_lines:
+        return (), f"more than {criterion.diff.max_code_lines} changed lines"
+    wanted = criterion.diff.weak_requires_any if is_weak else criterion.diff.requires_any
+    shown = tuple(sorted(kinds_shown(diff, language=language) & set(wanted)))
+    return shown, None if shown else f"none of {', '.join(wanted)}"

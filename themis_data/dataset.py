@@ -1,0 +1,236 @@
+"""A run folder on disk: shards with drops and records, side tables, one lock, and what belongs to no finished build.
+
+    OUT/run.json                    which pipeline this folder holds
+    OUT/segments/SEGMENT/*.parquet  rows, drops and marks; *.json their records
+    OUT/side/SCHEMA/STEP/*.parquet  side tables, for example every commit that was walked
+    OUT/dataset/                    what is published: one folder a configuration, manifest.json, README.md
+    OUT/tmp/                        scratch of the running build
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from themis_data.errors import CorruptData, LockError, ManifestError
+from themis_data.manifest import FileRecord, commit_file, read_record, temporary_beside, write_atomically, write_record
+
+# Sorted rows compress five times better than shuffled ones, and a dictionary buys nothing at this row-group size.
+COMPRESSION, LEVEL = "zstd", 3
+ROW_GROUP_ROWS = 1_000
+ROW_GROUP_BYTES = 32 * 1024 * 1024  # bounds what a reader holds at once
+
+
+class ShardWriter:
+    """Writes one Parquet file in bounded row groups; the file appears, whole, when `close` returns.
+
+    The same rows in the same order give the same bytes, however they were batched.
+    """
+
+    def __init__(self, path: Path, schema: pa.Schema, *, row_group_rows: int = ROW_GROUP_ROWS) -> None:
+        self._path, self._schema, self._group_rows = path, schema, row_group_rows
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._temporary = temporary_beside(path)
+        self._writer: pq.ParquetWriter | None = None
+        self._held: list[pa.Table] = []
+        self._held_rows = self._held_bytes = self._rows = 0
+
+    def write(self, table: pa.Table) -> None:
+        # Rows are added one slice at a time, so that the cut between row groups depends on the rows alone.
+        start = 0
+        while start < len(table):
+            room = self._group_rows - self._held_rows
+            piece = table.slice(start, room)
+            fits = _rows_within(piece, ROW_GROUP_BYTES - self._held_bytes) if len(piece) else 0
+            if fits == 0 and self._held_rows:
+                self._flush()
+                continue
+            piece = piece.slice(0, max(fits, 1))
+            self._held.append(piece)
+            self._held_rows += len(piece)
+            self._held_bytes += _bytes_of(piece)
+            start += len(piece)
+            if self._held_rows >= self._group_rows or self._held_bytes >= ROW_GROUP_BYTES:
+                self._flush()
+
+    def _flush(self) -> None:
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(self._temporary, self._schema, compression=COMPRESSION,
+                                            compression_level=LEVEL, use_dictionary=False, write_page_index=True,
+                                            store_schema=True)  # fmt: skip
+        if self._held_rows:
+            table = pa.concat_tables(self._held).combine_chunks()
+            self._writer.write_table(table, row_group_size=self._held_rows)
+        self._rows += self._held_rows
+        self._held, self._held_rows, self._held_bytes = [], 0, 0
+
+    def close(self, relative_to: Path) -> FileRecord:
+        """Finish the file and give its record, with the path relative to a folder."""
+        self._flush()
+        assert self._writer is not None
+        self._writer.close()
+        with open(self._temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        size, sha256 = self._temporary.stat().st_size, sha256_of(self._temporary)
+        commit_file(self._temporary, self._path)
+        return FileRecord(path=self._path.relative_to(relative_to).as_posix(), rows=self._rows, bytes=size, sha256=sha256)
+
+    def discard(self) -> None:
+        """Leave nothing behind."""
+        if self._writer is not None:
+            self._writer.close()
+        self._temporary.unlink(missing_ok=True)
+
+
+def _bytes_of(table: pa.Table) -> int:
+    return int(table.nbytes)
+
+
+def _rows_within(table: pa.Table, limit: int) -> int:
+    """How many leading rows fit into a number of bytes, by bisection."""
+    if _bytes_of(table) <= limit:
+        return len(table)
+    low, high = 0, len(table)
+    while low < high - 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if _bytes_of(table.slice(0, middle)) <= limit else (low, middle)
+    return low
+
+
+def write_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, relative_to: Path) -> FileRecord:
+    """Write tables as one Parquet file, whole or not at all."""
+    writer = ShardWriter(path, schema)
+    try:
+        for table in tables:
+            writer.write(table)
+        return writer.close(relative_to)
+    except BaseException:
+        writer.discard()
+        raise
+
+
+def read_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    """The row groups of a shard, one table each; one empty table for an empty shard. Raises CorruptData when the file cannot be read."""
+    try:
+        with pq.ParquetFile(path) as file:
+            if not file.num_row_groups:
+                yield file.read(columns=columns)
+            for group in range(file.num_row_groups):
+                yield file.read_row_group(group, columns=columns)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CorruptData(f"{path}: cannot be read ({error}); run 'themis verify', remove the file and build again") from error
+
+
+def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
+    """A whole shard as one table. Raises CorruptData when the file cannot be read."""
+    try:
+        return pq.read_table(path, columns=columns, partitioning=None)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise CorruptData(f"{path}: cannot be read ({error}); run 'themis verify', remove the file and build again") from error
+
+
+def sha256_of(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_intact(record: FileRecord, folder: Path) -> bool:
+    """Whether a file is there with its size and a readable footer: enough to skip work; `verify` rehashes."""
+    path = folder / record.path
+    try:
+        return path.stat().st_size == record.bytes and pq.read_metadata(path).num_rows == record.rows
+    except (OSError, pa.ArrowInvalid):
+        return False
+
+
+def check_file(record: FileRecord, folder: Path) -> list[str]:
+    """What is wrong with a file against its record: one sentence a fault, none where it is as it was written."""
+    path = folder / record.path
+    if not path.is_file():
+        return [f"{path}: missing"]
+    if path.stat().st_size != record.bytes:
+        return [f"{path}: {path.stat().st_size} bytes, the record says {record.bytes}"]
+    if sha256_of(path) != record.sha256:
+        return [f"{path}: its content changed (sha256 differs from the record)"]
+    if pq.read_metadata(path).num_rows != record.rows:
+        return [f"{path}: {pq.read_metadata(path).num_rows} rows, the record says {record.rows}"]
+    return []
+
+
+class RunFolder:
+    """The folder of one build. Paths in records are relative to it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    @property
+    def published(self) -> Path:
+        return self.root / "dataset"
+
+    @property
+    def scratch(self) -> Path:
+        return self.root / "tmp"
+
+    def segment(self, name: str) -> Path:
+        return self.root / "segments" / name
+
+    def source(self, step: str) -> Path:
+        """Where a source keeps what it must remember between builds."""
+        return self.root / "sources" / step
+
+    def side(self, schema: str, step: str) -> Path:
+        return self.root / "side" / schema / step
+
+    @contextlib.contextmanager
+    def locked(self, pipeline: str) -> Iterator[None]:
+        """Hold the folder for one build of one pipeline.
+
+        Raises LockError when another build holds it, or when it holds another pipeline. The lock goes with the
+        process, so nothing is left to remove after a crash.
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        with open(self.root / ".lock", "a+", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                lock.seek(0)
+                raise LockError(f"{self.root} is in use by another build (process {lock.read().strip() or 'unknown'}); "
+                                f"wait for it, or give another --out") from error  # fmt: skip
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+            self._claim(pipeline)
+            yield
+
+    def _claim(self, pipeline: str) -> None:
+        path = self.root / "run.json"
+        if path.exists():
+            held = read_record(path)["pipeline"]
+            if held != pipeline:
+                raise LockError(f"{self.root} holds a build of the pipeline {held!r}, not {pipeline!r}; give another --out")
+            return
+        foreign = sorted(p.name for p in self.root.iterdir() if p.name != ".lock")
+        if foreign:
+            raise LockError(f"{self.root} is not empty and holds no build (found {foreign[:5]}); give another --out")
+        write_record(path, {"pipeline": pipeline})
+
+    def key(self) -> bytes:
+        """16 secret bytes of this folder: hashes made with them cannot be matched with those of another."""
+        path = self.root / "key"
+        if not path.exists():
+            write_atomically(path, secrets.token_bytes(16))
+            path.chmod(0o600)
+        return path.read_bytes()
+
+    def manifest(self) -> dict[str, object]:
+        """The manifest of the finished build. Raises ManifestError where there is none."""
+        path = self.published / "manifest.json"
+        if not path.exists():
+            raise ManifestError(f"{self.root} holds no finished build; run 'themis build' with this --out first")
+        return read_record(path)

@@ -1,0 +1,102 @@
+"""`Rows`: what a stage can do with rows. A stage says it in one line, and never sees a file, a worker or Ray."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+MapFunction = Callable[[pa.Table], pa.Table]
+ReasonFunction = Callable[[pa.Table], pa.Array]
+FetchFunction = Callable[[list[str], list[str]], pa.Table]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One verb with its functions, as a stage asked for it."""
+
+    verb: Literal["map", "drop", "map_on_worker", "by_key"]
+    function: Callable[..., Any]
+    splits: bool = False
+    by_key: "ByKey | None" = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByKey:
+    """A decision that needs all rows of a key.
+
+    explode   rows -> table with `key`, `row_id` and whatever `decide` needs; a row may have several keys
+    decide    all exploded rows of some keys, sorted by (key, row_id) -> marks, or candidates for `resolve`; every
+              row of the result has the `row_id` of a row it saw
+    resolve   all results of `decide`, and a function that fetches columns of rows by id -> marks. None: a row's mark
+              is the first of its marks by (reason, detail)
+    columns   the columns of the rows that `explode` reads
+    side      side tables that take part, with the function that explodes each: (schema, columns, explode)
+    """
+
+    columns: tuple[str, ...]
+    explode: MapFunction
+    decide: MapFunction
+    resolve: Callable[[pa.Table, FetchFunction], pa.Table] | None = None
+    side: tuple[tuple[str, tuple[str, ...], MapFunction], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Rows of a schema, and what is to be done with them. Immutable: each verb gives new Rows."""
+
+    operations: tuple[Operation, ...] = ()
+
+    def map(self, function: MapFunction, *, splits: bool = False) -> "Rows":
+        """Row-wise and pure. One row out for each row in, in order, with the same `row_id`; extra columns are working
+        columns that the rest of the step may use.
+
+        With `splits`, a row may give several rows, or rows may change their id: every row out names its `parent_ids`,
+        and every row in must be the parent of at least one (drop the others first, with a reason).
+        """
+        return self._then(Operation(verb="map", function=function, splits=splits))
+
+    def drop(self, function: ReasonFunction) -> "Rows":
+        """Drop rows with a reason: one string a row, null to keep it. `reason: detail` gives both."""
+        return self._then(Operation(verb="drop", function=function))
+
+    def map_on_worker(self, open_: Callable[[], MapFunction]) -> "Rows":
+        """Like `map`, with a costly set-up that is done once in each worker."""
+        return self._then(Operation(verb="map_on_worker", function=open_))
+
+    def by_key(self, decision: ByKey) -> "Rows":
+        """Drop the rows that a look at all rows of a key decides against."""
+        return self._then(Operation(verb="by_key", function=decision.decide, by_key=decision))
+
+    def _then(self, operation: Operation) -> "Rows":
+        return replace(self, operations=(*self.operations, operation))
+
+
+class Stage(Protocol):
+    """One step: a frozen dataclass of settings, the two schemas it stands between, and what it does.
+
+    `version` is raised by hand when the same input would give other rows for a reason the code does not show.
+    """
+
+    reads: ClassVar[str]
+    writes: ClassVar[str]
+    version: ClassVar[int]
+
+    def apply(self, rows: Rows) -> Rows: ...
+
+
+def reasons(flags: pa.Array | pa.ChunkedArray, reason: str, details: pa.Array | pa.ChunkedArray | None = None) -> pa.Array:
+    """Reasons for `Rows.drop`: `reason` where the flag is true (with the detail behind a colon), null elsewhere."""
+    text = pa.scalar(reason) if details is None else pc.binary_join_element_wise(
+        pa.scalar(reason + ": "), details.cast(pa.string()), "", null_handling="replace", null_replacement="")  # fmt: skip
+    return _whole(pc.if_else(flags, text, pa.scalar(None, pa.string())))
+
+
+def first_reason(*columns: pa.Array) -> pa.Array:
+    """The first reason that applies to each row."""
+    return _whole(pc.coalesce(*columns))
+
+
+def _whole(array: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return array.combine_chunks() if isinstance(array, pa.ChunkedArray) else array

@@ -1,0 +1,331 @@
+"""Pipelines: read one, look its names up, check the chain, cut it into segments, and build it."""
+
+import dataclasses
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import yaml
+
+from themis_data.engine.rows import Rows, Stage
+from themis_data.engine.segment import Segment, Source, Work
+from themis_data.errors import PipelineError
+from themis_data.fingerprint import digest, settings_that_matter, step_fingerprint
+from themis_data.lookup import find, find_pipeline, unknown
+from themis_data.publish.layouts import known_layouts
+from themis_data.schema import schema
+
+PHASES = ("mine", "dedupe", "parse_check", "generate", "label", "assemble")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A source or a stage with its settings, as a pipeline uses it."""
+
+    id: str
+    use: str
+    phase: str  # `source` for a source
+    config: Any  # Source or Stage
+
+    @property
+    def fingerprint(self) -> str:
+        return step_fingerprint(self.config)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Write:
+    """How the result is written."""
+
+    shards: int = 1  # files a split and configuration
+    splits: Mapping[str, float] = field(default_factory=lambda: {"train": 1.0})  # share of the groups
+    configs: tuple[str, ...] = ("default", "trl", "lineage")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Branch:
+    """One source and the steps over it."""
+
+    name: str
+    source: Step
+    steps: tuple[Step, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """A pipeline that has been read and checked: it can be built."""
+
+    name: str
+    path: Path
+    seed: int
+    branches: tuple[Branch, ...]
+    merge: tuple[Step, ...]
+    write: Write
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        return (*(step for b in self.branches for step in (b.source, *b.steps)), *self.merge)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Every setting that bears on the result, defaults included, for the manifest."""
+        return {step.id: {"use": step.use, **settings_that_matter(step.config)} for step in self.steps}
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that refuses a key given twice, which plain YAML takes the last of, silently."""
+
+
+def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [loader.construct_object(key) for key, _ in node.value]
+    twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+    if twice:
+        raise PipelineError(f"line {node.start_mark.line + 1}: the keys {twice} stand twice in one mapping")
+    loader.flatten_mapping(node)
+    return {loader.construct_object(k, deep=True): loader.construct_object(v, deep=True) for k, v in node.value}
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def read_yaml(text: str, where: str) -> Any:
+    """YAML as plain values. Raises PipelineError with the place when it is no YAML or has a key twice."""
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader
+    except yaml.YAMLError as error:
+        raise PipelineError(f"{where}: not YAML: {error}") from error
+    except PipelineError as error:
+        raise PipelineError(f"{where}, {error}") from None
+
+
+def load_pipeline(name_or_path: str, overrides: Sequence[str] = ()) -> Pipeline:
+    """Read a pipeline and check all that can be checked without running it.
+
+    `overrides` are `STEP_ID.FIELD=VALUE`, or `PHASE.FIELD=VALUE` where one step of the phase has the field; the value is
+    YAML. Raises PipelineError that says where and what was expected.
+    """
+    path = find_pipeline(name_or_path)
+    content = read_yaml(path.read_text(encoding="utf-8"), str(path))
+    where = str(path)
+    _only_keys(content, {"name", "seed", "branches", "merge", "write"}, where)
+    if not isinstance(content.get("branches"), dict) or not content["branches"]:
+        raise PipelineError(f"{where}: a pipeline has `branches`, each with a source")
+    raw = _raw_steps(content, where)
+    for override in overrides:
+        _override(raw, override, where)
+    seed = content.get("seed", 0)
+    steps = [_step(r, seed, where) for r in raw]
+    branches = tuple(
+        Branch(
+            name=name,
+            source=next(s for s, r in zip(steps, raw, strict=True) if r.branch == name and r.phase == "source"),
+            steps=tuple(s for s, r in zip(steps, raw, strict=True) if r.branch == name and r.phase != "source"),
+        )
+        for name in content["branches"]
+    )
+    merge = tuple(s for s, r in zip(steps, raw, strict=True) if r.branch is None)
+    write = _settings(Write, content.get("write", {}), f"{where}, write")
+    pipeline = Pipeline(name=content.get("name", path.stem), path=path, seed=seed, branches=branches, merge=merge, write=write)
+    _check(pipeline, where)
+    return pipeline
+
+
+@dataclass
+class _RawStep:
+    branch: str | None
+    phase: str
+    id: str
+    use: str
+    settings: dict[str, Any]
+
+
+def _raw_steps(content: dict[str, Any], where: str) -> list[_RawStep]:
+    steps: list[_RawStep] = []
+    for name, branch in content["branches"].items():
+        if not isinstance(branch, dict) or "source" not in branch:
+            raise PipelineError(f"{where}, branch {name!r}: a branch has a `source` and phases with steps")
+        _only_keys(branch, {"source", *PHASES}, f"{where}, branch {name!r}")
+        for phase, entries in branch.items():
+            listed = [entries] if phase == "source" else entries or []
+            steps += [_raw_step(entry, name, phase, f"{where}, branch {name!r}, {phase}") for entry in listed]
+    merge = content.get("merge", {})
+    _only_keys(merge, set(PHASES), f"{where}, merge")
+    for phase, entries in merge.items():
+        steps += [_raw_step(entry, None, phase, f"{where}, merge, {phase}") for entry in entries or []]
+    ids = [step.id for step in steps]
+    twice = sorted({id_ for id_ in ids if ids.count(id_) > 1})
+    if twice:
+        raise PipelineError(f"{where}: the step ids {twice} stand twice; give one of each pair another name with `as`")
+    return steps
+
+
+def _raw_step(entry: Any, branch: str | None, phase: str, where: str) -> _RawStep:
+    if not isinstance(entry, dict) or "use" not in entry:
+        raise PipelineError(f"{where}: a step is a mapping with `use: NAME` and settings, found {entry!r}")
+    settings = {key: value for key, value in entry.items() if key not in ("use", "as")}
+    return _RawStep(branch, phase, str(entry.get("as", entry["use"])), entry["use"], settings)
+
+
+def _only_keys(mapping: Any, allowed: set[str], where: str) -> None:
+    if not isinstance(mapping, dict):
+        raise PipelineError(f"{where}: expected a mapping, found {mapping!r}")
+    for key in mapping:
+        if key not in allowed:
+            raise PipelineError(f"{where}: " + unknown("key", str(key), allowed))
+
+
+def _override(steps: list[_RawStep], override: str, where: str) -> None:
+    target, equals, value = override.partition("=")
+    owner, dot, name = target.strip().rpartition(".")
+    if not equals or not dot:
+        raise PipelineError(f"--set {override!r}: expected STEP.FIELD=VALUE")
+    found = [step for step in steps if step.id == owner]
+    if not found:
+        of_phase = [step for step in steps if step.phase == owner and name in _fields(_config_class(step, where))]
+        if len(of_phase) > 1:
+            raise PipelineError(f"--set {override!r}: several steps of the phase {owner!r} have {name!r}: "
+                                f"{', '.join(f'{step.id}.{name}' for step in of_phase)}")  # fmt: skip
+        found = of_phase
+    if not found:
+        raise PipelineError(f"--set {override!r}: " + unknown("step", owner, [step.id for step in steps]))
+    found[0].settings[name] = read_yaml(value, f"--set {override!r}")
+
+
+def _config_class(step: _RawStep, where: str) -> type:
+    try:
+        return find("sources", step.use, "SOURCE") if step.phase == "source" else find("stages", step.use, "STAGE")
+    except LookupError as error:
+        raise PipelineError(f"{where}, step {step.id!r}: {error}") from error
+
+
+def _step(raw: _RawStep, seed: int, where: str) -> Step:
+    cls = _config_class(raw, where)
+    settings = dict(raw.settings)
+    if "seed" in _fields(cls):
+        settings.setdefault("seed", seed)
+    config = _settings(cls, settings, f"{where}, step {raw.id!r}")
+    return Step(id=raw.id, use=raw.use, phase=raw.phase, config=config)
+
+
+def _fields(cls: type) -> dict[str, dataclasses.Field[Any]]:
+    return {f.name: f for f in dataclasses.fields(cls)}
+
+
+def _settings(cls: type, settings: Mapping[str, Any], where: str) -> Any:
+    """Build a settings dataclass from YAML values, with every type checked."""
+    from pydantic import TypeAdapter, ValidationError
+
+    known = _fields(cls)
+    for name in settings:
+        if name not in known:
+            raise PipelineError(f"{where}: " + unknown("setting", name, known))
+    hints = get_type_hints(cls, include_extras=True)
+    values = {}
+    for name, value in settings.items():
+        try:
+            values[name] = TypeAdapter(hints[name]).validate_python(value)
+        except ValidationError as error:
+            problems = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
+            raise PipelineError(f"{where}: setting {name!r} is {value!r}: {problems}") from error
+    try:
+        return cls(**values)
+    except (TypeError, ValueError) as error:
+        raise PipelineError(f"{where}: {error}") from error
+
+
+def _check(pipeline: Pipeline, where: str) -> None:
+    """Every step reads what the one before it writes, all branches end in what the merge reads, and so on."""
+    ends = {}
+    for branch in pipeline.branches:
+        ends[branch.name] = _check_chain(branch.steps, branch.source.config.writes, branch.source.id, where)
+    kinds = set(ends.values())
+    if len(kinds) > 1:
+        raise PipelineError(f"{where}: the branches end in different schemas: {ends}; they can be merged only in one")
+    end = _check_chain(pipeline.merge, kinds.pop(), "the branches", where)
+    if end != "preference":
+        raise PipelineError(f"{where}: the pipeline ends in {end!r}; a data set is written from 'preference' "
+                            f"(assign_system_prompts makes it)")  # fmt: skip
+    for name in pipeline.write.configs:
+        if name not in known_layouts():
+            raise PipelineError(f"{where}, write: " + unknown("config", name, known_layouts()))
+    if pipeline.write.shards < 1 or abs(sum(pipeline.write.splits.values()) - 1.0) > 1e-9:
+        raise PipelineError(f"{where}, write: shards is at least 1 and the splits' shares add up to 1")
+
+
+def _check_chain(steps: Sequence[Step], start: str, before: str, where: str) -> str:
+    schema(start)
+    for step in steps:
+        if step.config.reads != start:
+            raise PipelineError(f"{where}, step {step.id!r}: it reads {step.config.reads!r}, but {before} gives {start!r}")
+        start, before = step.config.writes, f"step {step.id!r}"
+        schema(start)
+    return start
+
+
+@dataclass(frozen=True, kw_only=True)
+class Track:
+    """The segments of one branch, or of the merge, in order."""
+
+    name: str
+    source: Step | None
+    segments: tuple[Segment, ...]
+
+
+def tracks(pipeline: Pipeline) -> tuple[Track, ...]:
+    """All segments of a pipeline: one track a branch, then the merge."""
+    result = []
+    for branch in pipeline.branches:
+        source = Segment(name=f"{branch.name}.source", fingerprint=branch.source.fingerprint, reads="",
+                         source=branch.source.config, source_step=branch.source.id)  # fmt: skip
+        segments = _segments(branch.name, branch.steps, branch.source.config.writes)
+        result.append(Track(name=branch.name, source=branch.source, segments=(source, *segments)))
+    start = pipeline.branches[0].steps[-1].config.writes if pipeline.branches[0].steps else "preference"
+    result.append(Track(name="merge", source=None, segments=tuple(_segments("merge", pipeline.merge, start))))
+    return tuple(result)
+
+
+def _segments(track: str, steps: Sequence[Step], reads: str) -> Iterator[Segment]:
+    """Cut steps into maximal runs of row-wise operations within one phase.
+
+    A run ends with its phase, after a step that splits rows or changes the schema, and before a decision by key (which
+    the next run applies first).
+    """
+    decisions: list[Work] = []
+    work: list[Work] = []
+    phase, number, parts = "", 0, list[str]()
+
+    def close() -> Segment:
+        nonlocal decisions, work, number, parts, reads
+        segment = Segment(name=f"{track}.{number}.{phase}", fingerprint=digest(parts), reads=reads,
+                          decisions=tuple(decisions), work=tuple(work))  # fmt: skip
+        reads = segment.work[-1].stage.writes if segment.work else reads
+        decisions, work, parts, number = [], [], [], number + 1
+        return segment
+
+    for step in steps:
+        if step.phase != phase and (work or decisions):
+            yield close()
+        phase = step.phase
+        stage: Stage = step.config
+        operations = stage.apply(Rows()).operations
+        for place, operation in enumerate(operations):
+            one = Work(step=step.id, stage=stage, place=place, is_last=place == len(operations) - 1)
+            if operation.verb == "by_key":
+                if work:
+                    yield close()
+                decisions.append(one)
+            else:
+                work.append(one)
+            parts.append(f"{step.fingerprint}.{place}")
+            if operation.splits and not one.is_last:
+                yield close()
+        if work and (stage.reads != stage.writes or any(o.splits for o in operations)):
+            yield close()
+    if work or decisions:
+        yield close()

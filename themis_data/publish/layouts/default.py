@@ -1,0 +1,26 @@
+"""The features of the paper's corpora, exactly, so that both concatenate."""
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from themis_data import criteria
+from themis_data.publish.layouts import Layout
+from themis_data.schema import schema
+
+
+def convert(preferences: pa.Table) -> pa.Table:
+    """Rows in the published layout. Rows in a language that the published label lacks are left out."""
+    columns = {column.name: column for column in schema("published_default").columns}
+    titles = {criterion.name: criterion.published_as for criterion in criteria.all_criteria().values()}
+    language = pc.index_in(preferences["language"], value_set=pa.array(columns["language"].labels))
+    aspects = pa.array([titles[name] for name in preferences["criterion"].to_pylist()], pa.string())
+    table = schema("published_default").table({
+        "system": preferences["system"], "input": preferences["prompt"], "chosen": preferences["chosen"],
+        "rejected": preferences["rejected"], "language": language,
+        "aspect": pc.index_in(aspects, value_set=pa.array(columns["aspect"].labels)),
+        "source": preferences["source"], "idx": preferences["row_id"],
+    })  # fmt: skip
+    return table.filter(pc.is_valid(language))
+
+
+LAYOUT = Layout(folder="data", schema="published_default", convert=convert)

@@ -1,0 +1,148 @@
+"""Writing the data set: rows regrouped into final shards, sorted, one folder a configuration, with manifest and card."""
+
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from themis_data.dataset import RunFolder, is_intact, read_table, write_tables
+from themis_data.engine.shuffle import read_partition, write_partitions
+from themis_data.errors import ManifestError, StageError
+from themis_data.fingerprint import code_digest, digest, uniform
+from themis_data.manifest import FileRecord, ShardRecord, read_record, write_atomically, write_record
+from themis_data.publish.audit import Audit, audit, summary
+from themis_data.publish.card import card
+from themis_data.publish.layouts import layout
+from themis_data.schema import known_schemas, schema
+
+# Final order within a shard. Versions of a file lie together, which compresses several times better.
+SORT = ("source", "group", "path", "committed_at", "row_id")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Regroup:
+    path: str
+    splits: tuple[tuple[str, float], ...]
+    shards: int
+    seed: int
+    to: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Final:
+    files: tuple[str, ...]
+    number: int
+    shards: int
+    splits: tuple[str, ...]
+    configs: tuple[str, ...]
+    to: str
+
+
+def written(folder: RunFolder, records: Sequence[ShardRecord], splits: Mapping[str, float], shards: int,
+            configs: Sequence[str], seed: int) -> dict[str, Any] | None:
+    """The manifest of a data set that was written from these very rows in this very way and is intact, else None."""
+    try:
+        manifest: dict[str, Any] = folder.manifest()
+    except ManifestError:
+        return None
+    files = [FileRecord(**file) for config in manifest["configs"].values() for file in config["files"]]
+    same = manifest["fingerprint"] == _fingerprint(records, splits, shards, configs, seed)
+    return manifest if same and all(is_intact(file, folder.published) for file in files) else None
+
+
+def _fingerprint(records: Sequence[ShardRecord], splits: Mapping[str, float], shards: int, configs: Sequence[str], seed: int
+                 ) -> str:
+    code = [code_digest_of_layouts(name) for name in configs]
+    return digest([sorted(r.rows.sha256 for r in records), dict(splits), shards, list(configs), seed, code, list(SORT)])
+
+
+def code_digest_of_layouts(name: str) -> str:
+    """Digest of the code of a configuration and of the schema it publishes."""
+    described = schema(layout(name).schema)
+    return digest([code_digest(f"themis_data.publish.layouts.{name}"), described])
+
+
+def release(folder: RunFolder, run: Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[tuple[int, Any]]],
+            records: Sequence[ShardRecord], *, recipe: Mapping[str, Any], report: Mapping[str, Any], created_at: str,
+            splits: Mapping[str, float], shards: int, configs: Sequence[str], seed: int,
+            advance: Callable[[int], None]) -> dict[str, Any]:
+    """Write all configurations of a data set from `preference` rows, then the card, then the manifest; gives the manifest.
+
+    Every row of a group (a repository, a problem) goes to one split and one shard, by hash.
+    """
+    place, scratch = folder.published, folder.scratch / "final"
+    (place / "manifest.json").unlink(missing_ok=True)  # first: from here on the folder is not finished
+    shutil.rmtree(place, ignore_errors=True)
+    regroup = [
+        _Regroup(path=str(folder.root / r.rows.path), splits=tuple(splits.items()), shards=shards, seed=seed,
+                 to=str(scratch / f"{number:05d}.arrow"))
+        for number, r in enumerate(records)
+    ]
+    grouped = [""] * len(regroup)
+    for number, file in run(_regroup, regroup):
+        grouped[number] = file
+        advance(records[number].rows.rows)
+    final = [
+        _Final(files=tuple(grouped), number=number, shards=shards, splits=tuple(splits), configs=tuple(configs), to=str(place))
+        for number in range(shards * len(splits))
+    ]
+    results: dict[int, dict[str, FileRecord]] = dict(run(_write_final, final))
+    total = sum(r.rows.rows for r in records)
+    files = {name: [asdict(results[number][name]) for number in sorted(results)] for name in configs}
+    described = {
+        name: {"folder": layout(name).folder, "schema": layout(name).schema, "files": files[name],
+               "rows": sum(f["rows"] for f in files[name]), "left_out": total - sum(f["rows"] for f in files[name])}
+        for name in configs
+    }
+    paths = [folder.root / r.rows.path for r in records]
+    audited: list[Audit] = audit(paths)
+    manifest = {
+        **recipe, **report, "created_at": created_at, "rows": total,
+        "fingerprint": _fingerprint(records, splits, shards, configs, seed),
+        "configs": described, "counts": summary(paths), "audit": [asdict(a) for a in audited],
+        "schemas": {name: schema(name).version for name in known_schemas()},
+    }
+    write_atomically(place / "README.md", card(manifest).encode("utf-8"))
+    write_record(place / "manifest.json", manifest)
+    shutil.rmtree(scratch, ignore_errors=True)
+    return read_record(place / "manifest.json")
+
+
+def _regroup(task: _Regroup) -> str:
+    table = read_table(Path(task.path))
+    groups = table["group"].to_pylist()
+    place = {group: _place(group, task) for group in set(groups)}
+    write_partitions(Path(task.to), table, pa.array([place[g] for g in groups], pa.int32()), task.shards * len(task.splits))
+    return task.to
+
+
+def _place(group: str, task: _Regroup) -> int:
+    draw, bound, number = uniform(task.seed, "split", group), 0.0, 0
+    for number, (_, share) in enumerate(task.splits):
+        bound += share
+        if draw < bound:
+            break
+    return number * task.shards + int(uniform(task.seed, "shard", group) * task.shards)
+
+
+def _write_final(task: _Final) -> dict[str, FileRecord]:
+    table = schema("preference").empty()
+    if task.files:
+        table = read_partition(task.files, task.number)
+    table = table.sort_by([(name, "ascending") for name in SORT]).combine_chunks()
+    ids = table["row_id"].to_pylist()
+    if len(set(ids)) != len(ids):
+        twice = sorted({i for i in ids if ids.count(i) > 1})[:3]
+        raise StageError(f"{len(ids) - len(set(ids))} rows have a row_id that another row has, for example {twice}; "
+                         f"deduplicate before assembling")
+    split, index = task.splits[task.number // task.shards], task.number % task.shards
+    place = Path(task.to)
+    return {
+        name: write_tables(place / layout(name).folder / f"{split}-{index:05d}-of-{task.shards:05d}.parquet",
+                           layout(name).arrow, [layout(name).convert(table).replace_schema_metadata(layout(name).arrow.metadata)],
+                           relative_to=place)
+        for name in task.configs
+    }

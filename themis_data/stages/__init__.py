@@ -1,0 +1,1 @@
+"""The steps: one a file, named by what it does."""

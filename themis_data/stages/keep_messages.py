@@ -1,0 +1,60 @@
+"""Commits whose message says something."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from themis_data.engine.rows import Rows, first_reason, reasons
+
+# Whole messages, lower case and without punctuation, that say nothing of what the change is for.
+LOW_SIGNAL = frozenset("""
+    update|updates|updated|update file|update files|update code|updating|minor|minor update|minor updates|minor change|
+    minor changes|minor fix|minor fixes|minor tweak|minor tweaks|small change|small changes|small fix|small fixes|tiny fix|
+    quick fix|change|changes|changed|some changes|more changes|misc|misc changes|miscellaneous|various|various changes|
+    wip|work in progress|in progress|temp|tmp|test|tests|testing|test commit|try|trying|initial|initial commit|
+    first commit|init|commit|committing|checkpoint|save|saving|backup|sync|stuff|more|more stuff|more work|continue|
+    continued|fix|fixes|fixed|fixing|fixup|bugfix|bug fix|bug fixes|oops|whoops|typo|typos|fix typo|cleanup|clean up|
+    cleaning|edit|edits|edited|modify|modified|add|added|remove|removed|done|finished|final|asdf|foo|bar|no message|
+    empty|none|n a|progress|improve|improvements|improved|refactor|refactoring|format|formatting|lint|linting|style|
+    whitespace|comments|comment|docs|documentation|version|version bump|bump version|release|next|again|better|nits|nit
+""".replace("\n", "").replace("    ", "").split("|"))
+_GENERATED = re.compile(r"^\s*(?:auto(?:matic(?:ally)?)?[- ]?(?:commit|update|generated|sync|merge)|mirror(?:ed|ing)?\b|"
+                        r"sync(?:ed|ing)?\s+(?:from|with)\b|import(?:ed)? from\b|snapshot\b|\[?auto[-\]])", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeepMessages:
+    """Drops commits with a message too short (`message_too_short`) or too long (`message_too_long`), one that says
+    nothing (`low_signal`), one that starts with "merge" (`merge_message`), or one that a program wrote
+    (`generated_message`, `bot`)."""
+
+    reads: ClassVar[str] = "change"
+    writes: ClassVar[str] = "change"
+    version: ClassVar[int] = 1
+
+    min_chars: Annotated[int, "characters; a message has more"] = 10
+    max_chars: Annotated[int, "characters; a message has fewer"] = 15_000
+    drop_bots: Annotated[bool, "whether commits of programs go"] = True
+
+    def apply(self, rows: Rows) -> Rows:
+        return rows.drop(self.drop_reason)
+
+    def drop_reason(self, changes: pa.Table) -> pa.Array:
+        message = changes["message"]
+        length = pc.utf8_length(message)
+        plain = pc.utf8_trim_whitespace(pc.replace_substring_regex(pc.utf8_lower(message), r"[^a-z0-9]+", " "))
+        generated = pa.array([bool(_GENERATED.match(subject)) for subject in changes["subject"].to_pylist()], pa.bool_())
+        return first_reason(
+            reasons(pc.less_equal(length, self.min_chars), "message_too_short"),
+            reasons(pc.greater_equal(length, self.max_chars), "message_too_long"),
+            reasons(pc.is_in(plain, value_set=pa.array(sorted(LOW_SIGNAL), plain.type)), "low_signal", plain),
+            reasons(pc.starts_with(pc.utf8_lower(message), "merge"), "merge_message"),
+            reasons(generated, "generated_message"),
+            reasons(pc.and_(changes["is_bot"], self.drop_bots), "bot"),
+        )
+
+
+STAGE = KeepMessages
