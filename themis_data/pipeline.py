@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
-import yaml
-
 from themis_data.engine.rows import Rows, Stage
 from themis_data.engine.segment import Segment, Source, Work
 from themis_data.errors import PipelineError
@@ -17,6 +15,7 @@ from themis_data.fingerprint import digest, settings_that_matter, step_fingerpri
 from themis_data.lookup import find, find_pipeline, unknown
 from themis_data.publish.layouts import known_layouts
 from themis_data.schema import schema
+from themis_data.yaml_file import parse_yaml, read_yaml
 
 PHASES = ("mine", "dedupe", "parse_check", "generate", "label", "assemble")
 
@@ -78,32 +77,6 @@ class Pipeline:
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML that refuses a key given twice, which plain YAML takes the last of, silently."""
-
-
-def _mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key) for key, _ in node.value]
-    twice = sorted({str(key) for key in keys if keys.count(key) > 1})
-    if twice:
-        raise PipelineError(f"line {node.start_mark.line + 1}: the keys {twice} stand twice in one mapping")
-    loader.flatten_mapping(node)
-    return {loader.construct_object(k, deep=True): loader.construct_object(v, deep=True) for k, v in node.value}
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
-def read_yaml(text: str, where: str) -> Any:
-    """YAML as plain values. Raises PipelineError with the place when it is no YAML or has a key twice."""
-    try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader
-    except yaml.YAMLError as error:
-        raise PipelineError(f"{where}: not YAML: {error}") from error
-    except PipelineError as error:
-        raise PipelineError(f"{where}, {error}") from None
-
-
 def load_pipeline(name_or_path: str, overrides: Sequence[str] = ()) -> Pipeline:
     """Read a pipeline and check all that can be checked without running it.
 
@@ -111,7 +84,7 @@ def load_pipeline(name_or_path: str, overrides: Sequence[str] = ()) -> Pipeline:
     YAML. Raises PipelineError that says where and what was expected.
     """
     path = find_pipeline(name_or_path)
-    content = read_yaml(path.read_text(encoding="utf-8"), str(path))
+    content = read_yaml(path)
     where = str(path)
     _only_keys(content, {"name", "seed", "branches", "merge", "write"}, where)
     if not isinstance(content.get("branches"), dict) or not content["branches"]:
@@ -194,7 +167,7 @@ def _override(steps: list[_RawStep], override: str, where: str) -> None:
         found = of_phase
     if not found:
         raise PipelineError(f"--set {override!r}: " + unknown("step", owner, [step.id for step in steps]))
-    found[0].settings[name] = read_yaml(value, f"--set {override!r}")
+    found[0].settings[name] = parse_yaml(value, f"--set {override!r}")
 
 
 def _config_class(step: _RawStep, where: str) -> type:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import yaml
 
 from themis_data.errors import SchemaError, UnknownName
 from themis_data.lookup import shipped_folder, unknown
+from themis_data.yaml_file import read_yaml
 
 _TYPES: dict[str, pa.DataType] = {
     "string": pa.string(),
@@ -143,7 +143,7 @@ def schema(name: str) -> Schema:
 
 
 def _read(path: Path) -> Schema:
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = read_yaml(path)
     try:
         columns = tuple(_column(c) for c in content.pop("columns"))
         read = Schema(**{**content, "key": tuple(content["key"])}, columns=columns)

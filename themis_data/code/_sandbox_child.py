@@ -35,12 +35,13 @@ import traceback
 import types
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NoReturn
 
 # Loaded once here, so that each forked program finds them ready instead of spending 50 ms on them.
 PRELOADED = (
-    "bisect collections collections.abc dataclasses datetime decimal enum fractions functools hashlib heapq io itertools "
-    "operator pickle queue re statistics string textwrap typing"
+    "ast bisect collections collections.abc dataclasses datetime decimal enum fractions functools hashlib heapq io "
+    "itertools operator pickle queue re statistics string textwrap typing"
 )
 
 READY = b"R"
@@ -53,7 +54,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_SET_SECCOMP = 1, 4, 8, 22
 PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 36, 38, 47
-CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
+CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER = 0x20000, 0x8000000, 0x10000000
+CLONE_NEWPID, CLONE_NEWNET = 0x20000000, 0x40000000
 MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 2, 4, 8, 0x4000, 0x40000
 CAP_DAC_READ_SEARCH = 2
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446
@@ -114,7 +116,7 @@ _DENIED: dict[str, _Numbers] = {
     # memory and queues that no resource limit counts, or that outlive the program
     "memfd_create": (319, 279), "memfd_secret": (447, 447), "shmget": (29, 194), "shmat": (30, 196),
     "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180),
-}  # fmt: skip
+}
 
 # Further calls refused to a program that has no folder of its own: nothing on any disk changes.
 _CHANGES_FILES: dict[str, _Numbers] = {
@@ -126,7 +128,7 @@ _CHANGES_FILES: dict[str, _Numbers] = {
     "fchmodat": (268, 53), "utimensat": (280, 88), "renameat2": (316, 276), "fchmodat2": (452, 452),
     "setxattr": (188, 5), "lsetxattr": (189, 6), "fsetxattr": (190, 7), "removexattr": (197, 14),
     "lremovexattr": (198, 15), "fremovexattr": (199, 16), "setxattrat": (463, 463), "removexattrat": (466, 466),
-}  # fmt: skip
+}
 
 _STARTS_PROCESSES: dict[str, _Numbers] = {"fork": (57, None), "vfork": (58, None), "clone": (56, 220)}
 # Their flags lie in memory, where a filter cannot look; with ENOSYS the C library falls back to the older call.
@@ -134,7 +136,7 @@ _NOT_IMPLEMENTED: dict[str, _Numbers] = {"clone3": (435, 435), "openat2": (437, 
 _SIGNALS: dict[str, _Numbers] = {
     "kill": (62, 129), "tkill": (200, 130), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138),
     "rt_tgsigqueueinfo": (297, 240),
-}  # fmt: skip
+}
 _NEW_NAMESPACES = 0x7E020000
 _OPEN_FOR_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
@@ -248,7 +250,7 @@ def _landlock_ruleset(abi: int, readable: list[str], writable: list[str]) -> int
                 descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
             except FileNotFoundError:
                 continue  # not every machine has a /lib64
-            allowed = access if os.path.isdir(path) else access & _FILE_RIGHTS & rights
+            allowed = access if Path(path).is_dir() else access & _FILE_RIGHTS & rights
             rule = struct.pack("=Qi", allowed, descriptor)
             _syscall(LANDLOCK_ADD, ctypes.c_int(ruleset), ctypes.c_int(1), rule, ctypes.c_uint(0))
             os.close(descriptor)
@@ -375,7 +377,7 @@ def _keep_capabilities(kept: int) -> None:
 def _interpreter_paths() -> list[str]:
     paths = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"), os.path.realpath(sys.executable)}
     if sys.base_prefix not in ("/", "/usr"):
-        paths.add(os.path.join(sys.base_prefix, "lib"))
+        paths.add(f"{sys.base_prefix}/lib")
     system = (
         "/lib /lib64 /usr/lib /usr/lib64 /usr/local/lib /etc/ld.so.cache /etc/localtime /usr/share/zoneinfo "
         "/dev/null /dev/zero /dev/urandom /dev/random"
@@ -385,14 +387,9 @@ def _interpreter_paths() -> list[str]:
 
 def _open_to_all(path: str) -> bool:
     """Whether any user may reach and read `path`."""
-    path = os.path.realpath(path)
-    if not os.stat(path).st_mode & 0o004:
-        return False
-    while (parent := os.path.dirname(path)) != path:
-        if not os.stat(parent).st_mode & 0o001:
-            return False
-        path = parent
-    return True
+    resolved = Path(path).resolve()
+    may_read = resolved.stat().st_mode & 0o004
+    return bool(may_read) and all(parent.stat().st_mode & 0o001 for parent in resolved.parents)
 
 
 def _free_user() -> int | None:
@@ -414,14 +411,14 @@ def _free_user() -> int | None:
 
 def _processes_of(user: int) -> int:
     count = 0
-    for entry in os.listdir("/proc"):
+    for process in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
-            if entry.isdigit() and os.stat(f"/proc/{entry}").st_uid == user:
-                count += len(os.listdir(f"/proc/{entry}/task"))
+            if process.name.isdigit() and process.stat().st_uid == user:
+                count += sum(1 for _ in (process / "task").iterdir())
     return count
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """This machine cannot confine a program well enough; the message says what is missing."""
 
 
@@ -436,13 +433,13 @@ def _prepare(request: dict[str, Any]) -> tuple[Confinement, dict[str, Any]]:
     seccomp = "seccomp" not in without and _has_seccomp()
     abi = 0 if "landlock" in without else _landlock_abi()
     if not (namespaces or seccomp):
-        raise Refused(
+        raise RefusedError(
             "this kernel offers neither seccomp filters (CONFIG_SECCOMP_FILTER on x86_64 or aarch64) nor new "
             "namespaces (unshare is refused, bubblewrap is absent or fails), so nothing would keep a program from "
             "the network"
         )
     if is_root and user is None and (limits["num_processes"] > 1 or not seccomp):
-        raise Refused(
+        raise RefusedError(
             "running as root without the right to change user (CAP_SETUID), so the number of processes "
             "cannot be limited; run as an ordinary user, or with num_processes=1 on a kernel with seccomp"
         )
@@ -459,9 +456,9 @@ def _prepare(request: dict[str, Any]) -> tuple[Confinement, dict[str, Any]]:
         if folder is not None:
             with contextlib.suppress(OSError):
                 _mount(b"", folder, b"", 32 | MS_NOSUID | MS_NODEV)  # MS_REMOUNT: this one stays writable
-    shut = [path for path in readable if os.path.exists(path) and not _open_to_all(path)]
+    shut = [path for path in readable if Path(path).exists() and not _open_to_all(path)]
     if shut and user is not None and not abi:
-        raise Refused(
+        raise RefusedError(
             f"only root may read {shut[0]}, and without Landlock a program that gave up root cannot be let in there "
             "alone; use an interpreter that lies where all may read, or run as an ordinary user"
         )
@@ -494,7 +491,7 @@ def _prepare(request: dict[str, Any]) -> tuple[Confinement, dict[str, Any]]:
 def _run_source(source: str) -> None:
     module = types.ModuleType("__main__")
     sys.modules["__main__"] = module
-    exec(compile(source, "<program>", "exec", dont_inherit=True), module.__dict__)  # confined by now
+    exec(compile(source, "<program>", "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - confined by now
 
 
 def _finish(error: BaseException | None) -> NoReturn:
@@ -502,7 +499,7 @@ def _finish(error: BaseException | None) -> NoReturn:
     if isinstance(error, SystemExit):
         code = error.code if isinstance(error.code, int) else int(error.code is not None)
         if isinstance(error.code, str):
-            print(error.code, file=sys.stderr)
+            sys.stderr.write(f"{error.code}\n")
     elif error is not None:
         code = 1
         with contextlib.suppress(OSError):
@@ -543,20 +540,20 @@ def _become(
         os.environ.clear()
         random.seed(0)
         confinement.put_on(ruleset)
-    except BaseException as error:  # of any kind: the warden must hear of it, and the program must not run
+    except BaseException as error:  # noqa: BLE001 - of any kind: the warden must hear of it, and nothing may run
         os.write(report, f"!{error!r}".encode())
         os._exit(70)
     os.write(REPORT, READY)
     if job["argv"] is not None:
         try:
-            os.execve(job["argv"][0], job["argv"], _environment(confinement.folder or "/"))
+            os.execve(job["argv"][0], job["argv"], _environment(confinement.folder or "/"))  # noqa: S606 - no shell on purpose
         except OSError as error:
             os.write(2, f"cannot start {job['argv'][0]}: {error}\n".encode())
             os._exit(127)
     sys.argv[:] = ["program.py"]
     try:
         _run_source(text.decode("utf-8", "surrogatepass"))
-    except BaseException as error:  # whatever an untrusted program raises, SystemExit too, is its result
+    except BaseException as error:  # noqa: BLE001 - whatever an untrusted program raises is its result
         _finish(error)
     _finish(None)
 
@@ -601,14 +598,12 @@ def _write_files(confinement: Confinement, files: dict[str, list[int]], source_f
     if folder is None:
         return
     for path, (offset, length) in files.items():
-        target = os.path.join(folder, path)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        with open(target, "wb") as file:
-            file.write(os.pread(source_fd, length, offset))
+        target = Path(folder, path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(os.pread(source_fd, length, offset))
     if confinement.user is not None:
-        for parent, _, names in os.walk(folder):
-            for name in (parent, *(os.path.join(parent, name) for name in names)):
-                os.chown(name, confinement.user, confinement.user)
+        for path_inside in (Path(folder), *Path(folder).rglob("*")):
+            os.chown(path_inside, confinement.user, confinement.user)
 
 
 def _spawn(
@@ -738,12 +733,12 @@ def _kill_the_rest(confinement: Confinement) -> None:
 def _descendants(ancestor: int) -> list[int]:
     """All processes below `ancestor`; orphans count too, because the warden adopts them."""
     children: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            with contextlib.suppress(OSError), open(f"/proc/{entry}/stat", "rb") as file:
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            with contextlib.suppress(OSError):
                 # "pid (name) state parent ...": the name may hold spaces and brackets.
-                parent = int(file.read().rpartition(b")")[2].split()[1])
-                children.setdefault(parent, []).append(int(entry))
+                parent = int((process / "stat").read_bytes().rpartition(b")")[2].split()[1])
+                children.setdefault(parent, []).append(int(process.name))
     found, todo = [], [ancestor]
     while todo:
         below = children.get(todo.pop(), [])
@@ -801,7 +796,7 @@ def main() -> None:
     request = json.loads(os.pread(source_fd, length, where))
     try:
         confinement, layers = _prepare(request)
-    except Refused as refusal:
+    except RefusedError as refusal:
         answer({"refused": str(refusal)})
         return
     answer(layers)

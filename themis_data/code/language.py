@@ -51,6 +51,7 @@ class Language:
 
     name: str
     extensions: tuple[str, ...]  # with the dot; lower case unless the case decides, as in `.C`
+    shared_extensions: tuple[str, ...] = ()  # another language has the first claim on these
     line_comments: tuple[str, ...]  # prefixes of a comment that ends with its line
     published_as: str | None = None  # label in the published `language` column
     grammar: str | None = None  # name inside the tree-sitter-languages bundle
@@ -104,6 +105,17 @@ def language_of_path(path: str) -> str | None:
     return by_extension.get(extension) or by_extension.get(extension.lower())
 
 
+def languages_of_path(path: str) -> tuple[str, ...]:
+    """All languages that the path may be in, the likeliest first: (`C`, `C++`) for a `.h` file; empty if none.
+
+    The path cannot tell more; the text can, by the language in which it has fewer syntax errors.
+    """
+    first = language_of_path(path)
+    if first is None:
+        return ()
+    return first, *_also_by_extension().get(posixpath.splitext(path)[1].lower(), ())
+
+
 @cache
 def _languages() -> dict[str, Language]:
     found = [_read(path) for path in _FOLDER.glob("*.yaml")]
@@ -121,6 +133,15 @@ def _by_extension() -> dict[str, str]:
                 )
             claimed[extension] = language.name
     return claimed
+
+
+@cache
+def _also_by_extension() -> dict[str, tuple[str, ...]]:
+    shared: dict[str, tuple[str, ...]] = {}
+    for language in _languages().values():
+        for extension in language.shared_extensions:
+            shared[extension] = (*shared.get(extension, ()), language.name)
+    return shared
 
 
 class _Loader(yaml.SafeLoader):

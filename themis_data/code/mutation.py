@@ -48,6 +48,9 @@ class _Table:
     minus: str  # node of a sign before a number
     binary: str
     asymmetric: frozenset[str]  # operators whose sides are not interchangeable
+    neutral_at_one: frozenset[str]  # operators, also of assignment, that do nothing or nothing sensible with 1
+    comparison: str
+    two_sides: frozenset[str]  # nodes that make no sense when their first and last part are the same
     subscript: str
     subscript_value: str  # field of what is indexed
     slice: str
@@ -70,8 +73,13 @@ class _Table:
     condition_nodes: frozenset[str]  # nodes whose last child is such a condition
     logical: str
     simple: frozenset[str]  # expressions that bind tightly: safe beside any operator
+    numbers: frozenset[str]
     sums: frozenset[str]
     assignment: str
+    augmented: str
+    containers: frozenset[str]  # expressions whose value is a container
+    container_calls: frozenset[str]  # what takes or gives a container
+    iterated: frozenset[tuple[str, str]]  # (node, field) of what is gone through
     bindings: frozenset[tuple[str, str]]  # (node, field) below which an identifier is a variable's name
     local_scopes: frozenset[str]  # names bound in these are unknown outside
     parameters: str
@@ -85,17 +93,21 @@ class _Table:
     leaves: frozenset[str]  # statements that end a guard
 
 
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 _PYTHON = _Table(
     function="function_definition",
     block="block",
-    untouched=frozenset(
+    untouched=_words(
         "comment import_statement import_from_statement future_import_statement assert_statement parameters "
         "lambda_parameters type decorator string concatenated_string raise_statement global_statement "
-        "nonlocal_statement class_definition print_statement".split()
+        "nonlocal_statement class_definition print_statement"
     ),
     swaps={
         "comparison_operator": {
-            "comparison_boundary": (("<", "<="), (">", ">="), ("==", "<="), ("==", ">=")),
+            "comparison_boundary": (("<", "<="), (">", ">=")),
             "comparison_negation": (("==", "!="), ("in", "not in"), ("is", "is not"), ("<", ">="), (">", "<=")),
             "comparison_direction": (("<", ">"), ("<=", ">=")),
         },
@@ -113,6 +125,9 @@ _PYTHON = _Table(
     minus="unary_operator",
     binary="binary_operator",
     asymmetric=frozenset({"-", "/", "//", "%", "**", "+", "<<", ">>"}),
+    neutral_at_one=frozenset({"*", "**", "/", "//", "%", "*=", "**=", "/=", "//=", "%="}),
+    comparison="comparison_operator",
+    two_sides=frozenset({"comparison_operator", "assignment", "conditional_expression", "boolean_operator"}),
     subscript="subscript",
     subscript_value="value",
     slice="slice",
@@ -122,15 +137,15 @@ _PYTHON = _Table(
     attribute="attribute",
     attribute_name="attribute",
     receiver="object",
-    similar_calls=(("min", "max"), ("any", "all"), ("sum", "len"), ("set", "list"), ("ord", "int")),
+    similar_calls=(("min", "max"), ("any", "all"), ("set", "list")),
     similar_methods=(
         ("upper", "lower"), ("isupper", "islower"), ("startswith", "endswith"), ("lstrip", "rstrip"), ("find", "rfind"),
         ("keys", "values"), ("floor", "ceil"), ("append", "extend"), ("isdigit", "isalpha"), ("isalnum", "isalpha"),
         ("split", "rsplit"), ("index", "count"), ("ljust", "rjust"),
     ),
-    transparent_calls=frozenset("abs sorted set list reversed round int str bool".split()),
-    transparent_methods=frozenset("lower upper strip lstrip rstrip swapcase copy".split()),
-    symmetric_calls=frozenset("min max gcd zip isinstance range getattr hasattr map filter print".split()),
+    transparent_calls=_words("abs sorted set list reversed round int str bool"),
+    transparent_methods=_words("lower upper strip lstrip rstrip swapcase copy"),
+    symmetric_calls=_words("min max gcd zip isinstance range getattr hasattr map filter print"),
     identifier="identifier",
     keyword_argument="keyword_argument",
     negation="not_operator",
@@ -138,23 +153,31 @@ _PYTHON = _Table(
     conditions=frozenset({("if_statement", "condition"), ("elif_clause", "condition")}),
     condition_nodes=frozenset({"if_clause"}),
     logical="boolean_operator",
-    simple=frozenset("identifier call attribute subscript integer float parenthesized_expression".split()),
+    simple=_words("identifier call attribute subscript integer float parenthesized_expression"),
+    numbers=frozenset({"integer", "float"}),
     sums=frozenset({"+", "-"}),
     assignment="assignment",
+    augmented="augmented_assignment",
+    containers=_words(
+        "list dictionary set tuple list_comprehension dictionary_comprehension set_comprehension "
+        "generator_expression"
+    ),
+    container_calls=_words("len sum sorted enumerate set list dict tuple zip reversed any all"),
+    iterated=frozenset({("for_statement", "right"), ("for_in_clause", "right"), ("subscript", "value")}),
     bindings=frozenset({("assignment", "left"), ("for_statement", "left"), ("for_in_clause", "left")}),
-    local_scopes=frozenset(
-        "list_comprehension set_comprehension dictionary_comprehension generator_expression lambda".split()
+    local_scopes=_words(
+        "list_comprehension set_comprehension dictionary_comprehension generator_expression lambda"
     ),
     parameters="parameters",
     expression_statement="expression_statement",
     removable=frozenset({"augmented_assignment"}),
-    removable_methods=frozenset("append extend add insert pop remove sort reverse update discard clear".split()),
+    removable_methods=_words("append extend add insert pop remove sort reverse update discard clear"),
     jumps=(("break", "continue"),),
     guard="if_statement",
     guard_body="consequence",
     guard_else="alternative",
-    leaves=frozenset("return_statement continue_statement break_statement raise_statement".split()),
-)  # fmt: skip
+    leaves=_words("return_statement continue_statement break_statement raise_statement"),
+)
 
 _TABLES: Mapping[str, _Table] = {"Python": _PYTHON}
 
@@ -187,7 +210,7 @@ def _mutants(source: bytes, table: _Table, language: str, entry_point: str | Non
     tree = grammars.parse(source, language)
     if tree is None:
         return
-    draw = random.Random(digest([source.hex(), language, entry_point, seed]))
+    draw = random.Random(digest([source.hex(), language, entry_point, seed]))  # noqa: S311 - no secret
     by_kind: dict[str, list[_Edit]] = {}
     for body in _bodies(tree.root_node, table, source, entry_point):
         for edit in sorted(set(_edits(_Body(source, table, body)))):
@@ -203,7 +226,8 @@ def _mutants(source: bytes, table: _Table, language: str, entry_point: str | Non
         if changed_tree is None:
             continue
         changed_errors, changed_tokens = _errors_and_tokens(changed_tree, changed)
-        if changed_errors <= errors and changed_tokens != tokens:
+        is_worse = changed_errors > errors or changed_tokens == tokens
+        if not is_worse and not _is_silly(changed_tree, changed, edit, table):
             yield _mutant(source, changed, edit)
 
 
@@ -211,7 +235,7 @@ _OTHER_KINDS = (
     "boolean_constant", "constant", "dropped_call", "dropped_condition", "index", "initial_value", "loop_bound",
     "loop_jump", "negated_condition", "removed_guard", "removed_statement", "similar_call", "slice_bound",
     "swapped_arguments", "swapped_operands", "wrong_variable",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, order=True)
@@ -300,6 +324,20 @@ def _errors_and_tokens(tree: tree_sitter.Tree, source: bytes) -> tuple[int, list
     return errors, tokens
 
 
+def _is_silly(tree: tree_sitter.Tree, source: bytes, edit: _Edit, table: _Table) -> bool:
+    """Whether the change made both sides of something the same, as in `x = x` or `1 if c else 1`."""
+    end = edit.start + len(edit.text)
+    node: tree_sitter.Node | None = tree.root_node
+    while node is not None:
+        if node.type in table.two_sides:
+            first, last = node.children[0], node.children[-1]
+            if source[first.start_byte : first.end_byte] == source[last.start_byte : last.end_byte]:
+                return True
+        around = (child for child in node.children if child.start_byte <= edit.start and end <= child.end_byte)
+        node = next(around, None)
+    return False
+
+
 def _mutant(source: bytes, changed: bytes, edit: _Edit) -> Mutant:
     start = source.rfind(b"\n", 0, edit.start) + 1
     whole_lines = source[edit.end - 1 : edit.end] == b"\n" and edit.start == start
@@ -357,9 +395,12 @@ def _operators(body: _Body, node: tree_sitter.Node) -> Iterator[tuple[int, int, 
 
 def _swapped_operators(body: _Body, site: _Site) -> Iterator[_Edit]:
     for kind, pairs in body.table.swaps.get(site.node.type, {}).items():
+        right = site.node.child_by_field_name("right")
+        by_one = right is not None and body.text(right) in ("0", "1")
         for start, end, word in _operators(body, site.node):
             for other in _other_words(pairs, word):
-                yield _Edit(start, end, other.encode(), kind)
+                if not (by_one and other in body.table.neutral_at_one):
+                    yield _Edit(start, end, other.encode(), kind)
 
 
 def _changed_constants(body: _Body, site: _Site) -> Iterator[_Edit]:
@@ -370,9 +411,9 @@ def _changed_constants(body: _Body, site: _Site) -> Iterator[_Edit]:
         if not node.is_named:
             yield _replace(node, other, "loop_jump")
     value = _integer(body, node)
-    if value is None or site.parent is None or (site.parent.type == table.minus and _integer(body, site.parent) is not None):
-        return
     parent = site.parent
+    if value is None or parent is None or (parent.type == table.minus and _integer(body, parent) is not None):
+        return
     if parent.type == table.subscript and site.field != table.subscript_value:
         wanted = [(value + step, "index") for step in (-1, 1)]
     elif parent.type == table.slice:
@@ -385,8 +426,11 @@ def _changed_constants(body: _Body, site: _Site) -> Iterator[_Edit]:
         wanted = [(value + step, "constant") for step in (-1, 1)]
     operator = _operator(body, parent)
     if operator is not None and site.field == "right":
-        # `x - 0`, `x // 1` or `x % 0` is no slip that anyone makes.
-        wanted = [(number, kind) for number, kind in wanted if number > 1 or (number == 1 and operator in table.sums)]
+        # `x - 0`, `x // 1` or `n += 0` is no slip that anyone makes; nor is comparing with -1 instead of 0.
+        least = 2 if operator in table.neutral_at_one else 1
+        wanted = [(number, kind) for number, kind in wanted if number >= least]
+    elif parent.type == table.comparison and value == 0:
+        wanted = [(1, "constant")]
     for number, kind in wanted:
         yield _replace(node, str(number), kind)
 
@@ -405,7 +449,7 @@ def _integer(body: _Body, node: tree_sitter.Node) -> int | None:
 
 
 def _operator(body: _Body, node: tree_sitter.Node) -> str | None:
-    if node.type != body.table.binary:
+    if node.type not in (body.table.binary, body.table.augmented):
         return None
     return next((word for _, _, word in _operators(body, node)), None)
 
@@ -476,7 +520,7 @@ def _changed_calls(body: _Body, site: _Site) -> Iterator[_Edit]:
         return
     given = [child for child in arguments.children if child.is_named and child.type != "comment"]
     # Beside an operator the argument alone could bind otherwise than the call did.
-    fits = site.parent is not None and (site.parent.type in (table.arguments, table.assignment) or site.field == "right")
+    fits = site.parent is not None and site.parent.type in (table.arguments, table.assignment)
     if function.type == table.identifier:
         name = body.text(function)
         for other in _other_words(table.similar_calls, name):
@@ -499,7 +543,7 @@ def _changed_calls(body: _Body, site: _Site) -> Iterator[_Edit]:
     else:
         return
     if name not in table.symmetric_calls and all(child.type != table.keyword_argument for child in given):
-        for first, second in zip(given, given[1:], strict=False):
+        for first, second in itertools.pairwise(given):
             yield _exchange(body, first, second, "swapped_arguments")
 
 
@@ -515,9 +559,8 @@ def _swapped_sides(body: _Body, site: _Site) -> Iterator[_Edit]:
     left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
     if operator not in table.asymmetric or left is None or right is None:
         return
-    # Sums of numbers can be turned round; where one side is a literal number, it is such a sum.
-    is_sum = operator == "+" and (_integer(body, left) is not None or _integer(body, right) is not None)
-    if not is_sum and left.type in table.simple and right.type in table.simple:
+    # `x + 1` can be turned round, and nobody writes `2 % x` by mistake.
+    if left.type in table.simple - table.numbers and right.type in table.simple - table.numbers:
         yield _exchange(body, left, right, "swapped_operands")
 
 
@@ -578,12 +621,13 @@ def _own_lines(body: _Body, node: tree_sitter.Node) -> tuple[int, int] | None:
 def _wrong_variables(body: _Body) -> Iterator[_Edit]:
     """Another variable of the same scope, bound further up, in place of one that is read."""
     table = body.table
+    holds_many = _containers(body)
     bound: list[tuple[int, str, tuple[int, ...]]] = []  # where, name, scopes
     parameters = body.function.child_by_field_name(table.parameters)
     for child in parameters.children if parameters is not None else []:
-        name = child if child.type == table.identifier else next(iter(child.named_children), None)
-        if name is not None and name.type == table.identifier:
-            bound.append((name.start_byte, body.text(name), ()))
+        first = child if child.type == table.identifier else next(iter(child.named_children), None)
+        if first is not None and first.type == table.identifier:
+            bound.append((first.start_byte, body.text(first), ()))
     targets: set[int] = set()
     for site in body.sites:
         for position, child in enumerate(site.node.children):
@@ -592,8 +636,9 @@ def _wrong_variables(body: _Body) -> Iterator[_Edit]:
                 for node in _identifiers(child, table):
                     targets.add(node.start_byte)
                     bound.append((0 if inside else node.start_byte, body.text(node), inside))
-    for site in body.sites:
-        if site.node.type != table.identifier or site.node.start_byte in targets or site.parent is None:
+    read = [site for site in body.sites if site.node.type == table.identifier]
+    for site in read:
+        if site.node.start_byte in targets or site.parent is None:
             continue
         parent, name = site.parent, body.text(site.node)
         if (parent.type, site.field) in {(table.call, "function"), (table.keyword_argument, "name")}:
@@ -605,8 +650,34 @@ def _wrong_variables(body: _Body) -> Iterator[_Edit]:
         beside = {body.text(child) for child in parent.children}
         for place, other, scopes in bound:
             visible = scopes == site.scopes[: len(scopes)]
-            if other not in beside and visible and place < site.node.start_byte:
+            alike = (name in holds_many) == (other in holds_many)
+            if other not in beside and visible and alike and place < site.node.start_byte:
                 yield _replace(site.node, other, "wrong_variable")
+
+
+def _containers(body: _Body) -> set[str]:
+    """Names of variables that hold many things, as far as their use shows."""
+    table, names = body.table, set()
+    for site in body.sites:
+        if site.parent is None:
+            continue
+        node, parent = site.node, site.parent
+        if node.type == table.identifier:
+            called = None
+            if parent.type == table.arguments and parent.parent is not None:
+                function = parent.parent.child_by_field_name("function")
+                called = None if function is None else body.text(function)
+            method = parent.child_by_field_name(table.attribute_name) if parent.type == table.attribute else None
+            grows = site.field == table.receiver and method is not None and body.text(method) in table.removable_methods
+            if (parent.type, site.field) in table.iterated or called in table.container_calls or grows:
+                names.add(body.text(node))
+        elif parent.type == table.assignment and site.field == "right":
+            function = node.child_by_field_name("function")
+            made = function is not None and body.text(function) in table.container_calls - {"len", "sum", "any", "all"}
+            left = parent.child_by_field_name("left")
+            if left is not None and (node.type in table.containers or made):
+                names.add(body.text(left))
+    return names
 
 
 def _identifiers(node: tree_sitter.Node, table: _Table) -> Iterator[tree_sitter.Node]:

@@ -24,7 +24,6 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache
@@ -147,7 +146,7 @@ def run_command(
 
 
 def layers(*, without: Collection[Layer] = ()) -> Layers:
-    """What would confine a program here, tried out. Raises SandboxError where that is not enough to run one."""
+    """What would confine a program here, tried out. Raises SandboxError where that is not enough."""
     return _run([], limits=Limits(), folder=None, readable=(), without=without)[0]
 
 
@@ -169,7 +168,7 @@ def _run(
     without: Collection[Layer],
 ) -> tuple[Layers, list[Outcome]]:
     if sys.platform != "linux":
-        raise SandboxError(f"untrusted programs are run on Linux only; this is {sys.platform}. Use a Linux container")
+        raise SandboxError(f"untrusted programs run on Linux only, not on {sys.platform}; use a Linux container")
     prefix = () if "namespaces" in without else _bubblewrap()
     if prefix and folder is not None:
         prefix = (*prefix, "--bind", str(folder), str(folder))
@@ -185,8 +184,8 @@ def _bubblewrap() -> tuple[str, ...]:
     with contextlib.suppress(SandboxError):  # refused without bubblewrap: all the more reason to try it
         if _talk([], limits=Limits(), folder=None, readable=(), without=(), prefix=())[0].namespaces:
             return ()
-    options = "--unshare-user-try --unshare-pid --unshare-net --unshare-ipc --die-with-parent --ro-bind / / --proc /proc"
-    prefix = (program, *options.split(), "--dev-bind", "/dev", "/dev")
+    namespaces = ("--unshare-user-try", "--unshare-pid", "--unshare-net", "--unshare-ipc", "--die-with-parent")
+    prefix = (program, *namespaces, "--ro-bind", "/", "/", "--proc", "/proc", "--dev-bind", "/dev", "/dev")
     tried = subprocess.run([*prefix, "--", "/bin/true"], capture_output=True, check=False, timeout=30)
     return prefix if tried.returncode == 0 else ()
 
@@ -226,7 +225,7 @@ def _talk(
             complaints.seek(0)
             tail = complaints.read()[-2000:].decode("utf-8", "replace").strip()
             raise SandboxError(
-                f"the sandbox stopped after {len(outcomes)} of {len(jobs)} programs (exit code {warden.returncode}): "
+                f"the sandbox stopped after {len(outcomes)} of {len(jobs)} programs, exit code {warden.returncode}: "
                 f"{tail or 'it was killed, perhaps for want of memory, or fell silent'}"
             )
     return Layers(**about), outcomes
@@ -242,7 +241,7 @@ def _write_request(
     *,
     in_namespaces: bool,
 ) -> None:
-    """Where the JSON header lies and how long it is, then the bytes that its [offset, length] pairs mean, then it."""
+    """Place and length of the JSON header; the bytes that its [offset, length] pairs mean; the header."""
     blobs: list[bytes] = []
     offset = 16
 

@@ -27,17 +27,27 @@ class SyntaxMeasure:
     depth_reached: (
         int  # levels of the tree, the root is 1; counting stops at the depth asked for; 0 if given up
     )
-    error_bytes: int  # bytes inside ERROR nodes, each byte once
+    error_bytes: int  # bytes of tokens that stand directly under an ERROR node, comments left out
     missing_count: int  # tokens that the parser had to make up
     total_bytes: int
     gave_up: bool  # parsing would have cost too much, so nothing is known about the source
 
     @property
+    def num_errors(self) -> int:
+        """Bytes and tokens that the grammar could not place; the number to compare two versions of a file by.
+
+        Where macros or new syntax make a whole language's files fail a little, as in C and C++, a version that has more
+        of these than the other tells far more than any limit on `error_share`.
+        """
+        return self.total_bytes if self.gave_up else self.error_bytes + self.missing_count
+
+    @property
     def error_share(self) -> float:
         """Share of the source, 0..1, that the grammar could not place.
 
-        Bytes inside outermost ERROR nodes plus one for every MISSING token, over all bytes of the source, at most 1.
-        0.0 for an empty source, 1.0 for one that was given up. White space counts on both sides of the division.
+        (`error_bytes` + one for every MISSING token) / all bytes of the source, at most 1. What still parses inside an
+        ERROR node is not counted: one macro with an unmatched brace makes the parser wrap a whole file of good
+        functions in ERROR. 0.0 for an empty source, 1.0 for one that was given up.
         """
         if self.gave_up:
             return 1.0
@@ -52,7 +62,7 @@ def measure(
     """How well a source parses, and whether its tree has at least `min_depth` levels, leaves included.
 
     Costs little more than the parse: errors are looked for only in subtrees that have some, and depth only until it is
-    enough. `x = 1` has 5 levels in Python, a file of comments has 2.
+    enough. `x = 1` has 4 levels in Python, a file of comments has 2.
     """
     tree = parse(source, language, grammars)
     if tree is None:
@@ -262,7 +272,7 @@ class _Outline:
                 goes_down = False
             else:
                 above = level.comments
-                if above and _last_line(above[-1]) + 1 != node.start_point.row:
+                if above and not self._is_attached(above[-1], node):
                     above = []
                 above = above or level.inherited
                 rule = spec.definition_nodes.get(node.type) if node.is_named else None
@@ -300,6 +310,13 @@ class _Outline:
         else:
             level.comments = [node]
 
+    def _is_attached(self, comment: Node, node: Node) -> bool:
+        """Whether nothing lies between a comment and a node; a `/**` block may leave one line blank, as many do."""
+        distance = node.start_point.row - _last_line(comment)
+        if distance == 2 and self.source.startswith(b"/**", comment.start_byte):
+            return _LICENCE.search(_slice(self.source, comment)) is None
+        return distance <= 1
+
     def _below(self, node: Node, is_definition: bool, outer: Node | None, above: list[Node]) -> _Level:
         is_group = node.type == "type_declaration" and node.child_count > 1 and node.child(1).type == "("
         if node.type in self.spec.wrapper_nodes and not is_group:
@@ -310,7 +327,7 @@ class _Outline:
         return _Level([], outer if outer and outer.end_byte == node.end_byte else None, above)
 
     def _open_scope(self, node: Node, rule: DefinitionRule, name: str, kind: str, level: int) -> None:
-        if not rule.scope:
+        if not rule.scope and kind not in _TYPE_KINDS:
             return
         # `namespace A;` holds for everything after it: its scope ends with the level that it stands on.
         is_rest_of_file = node.type == "file_scoped_namespace_declaration"
@@ -337,9 +354,20 @@ class _Outline:
         own = rule.fixed_name if rule.fixed_name is not None else self._own_name(node, rule)
         if own is None or own in _NEVER_A_NAME:
             return None
+        if node.type == "function_definition" and (hidden := self._class_behind_a_macro(node)) is not None:
+            kind = hidden
         if kind == "function" and (own.rpartition("::")[0] or self._is_in_a_type()):
             kind = "method"
         return self._qualified(node, own), kind, is_listed
+
+    def _class_behind_a_macro(self, node: Node) -> str | None:
+        """`class EXPORT_MACRO Name { ... }` looks like a function `Name` that returns a `class EXPORT_MACRO`."""
+        returned = node.child_by_field_name("type")
+        declarator = node.child_by_field_name("declarator")
+        if returned is None or declarator is None or declarator.type not in ("identifier", "qualified_identifier"):
+            return None
+        rule = self.spec.definition_nodes.get(returned.type)
+        return rule.kind if rule is not None and rule.needs_body else None
 
     def _is_in_a_type(self) -> bool:
         return bool(self.scopes) and self.scopes[-1].kind in _TYPE_KINDS
@@ -475,7 +503,7 @@ class _Outline:
             if cut is not None and not (self.spec.name in ("C", "C++") and cut[0] not in b"{;"):
                 end = start + cut.start()
         text = " ".join(f"{self._visible(start, end)}{tail}".split())
-        return re.sub(r"(?<![=\w])[{:=;\s]+$|(?<=\w)\s*(?:[{;:]|(?<!=)=)\s*$", "", text).rstrip(" {;")
+        return text if text.endswith("=>") else text.rstrip(" {;:=\\")
 
     def _visible(self, start: int, end: int) -> str:
         """The text between two bytes without comments and annotations."""
@@ -499,6 +527,7 @@ _LICENCE = re.compile(
     r"|redistribution and use|without warranty|\blicen[sc]e\b",
     re.IGNORECASE,
 )
+_RULER = re.compile(r"\s*[-=*#~+/_]{3,}(?:.*[-=*#~+/_]{3,})?\s*|\s*[^\w\s]+\s*")  # a line, or a heading between two
 _XML_NAME = re.compile(
     r"""<(?:see|seealso|paramref|typeparamref)\s+(?:cref|name|langword|href)="(?:[A-Z]:)?([^"]*)"\s*/?>"""
 )
@@ -520,11 +549,7 @@ def _comment_text(source: bytes, block: list[Node], spec: Language) -> str | Non
             lines += text.split("\n")[1:-1]
         else:
             lines.append(re.sub(r"^(?:/{2,}!?|#+|;+|%+|-{2,})", "", text))
-    kept = [
-        line
-        for line in lines
-        if not _is_directive(line, spec) and (not line.strip() or re.search(r"\w", line))
-    ]
+    kept = [line for line in lines if not _is_directive(line, spec) and not _RULER.fullmatch(line)]
     cleaned = inspect.cleandoc("\n".join(["", *kept]))
     if re.search(r"</?(?:summary|inheritdoc|param|remarks|returns)\b", cleaned):
         cleaned = _XML_TAG.sub("", _XML_NAME.sub(r"\1", cleaned))
@@ -579,20 +604,25 @@ _BLANK = re.compile(rb"(?:\s|\\\r?\n|\xef\xbb\xbf)*")
 
 
 def _errors(root: Node) -> tuple[int, int]:
-    """Bytes inside outermost ERROR nodes, and the number of MISSING tokens outside them."""
+    """Bytes of the tokens directly under an ERROR node, comments left out, and the number of MISSING tokens."""
     error_bytes = missing_count = 0
+    is_error_above: list[bool] = []  # of every open node
     cursor = root.walk()
     while True:
         node = _current(cursor.node)
-        if node.is_error:
-            error_bytes += node.end_byte - node.start_byte
-        elif node.is_missing:
+        if node.is_missing:
             missing_count += 1
-        elif node.has_error and cursor.goto_first_child():
-            continue
+        elif node.has_error:
+            if cursor.goto_first_child():
+                is_error_above.append(node.is_error)
+                continue
+            error_bytes += node.end_byte - node.start_byte  # characters that are no token at all
+        elif is_error_above and is_error_above[-1] and not node.is_extra and node.child_count == 0:
+            error_bytes += node.end_byte - node.start_byte
         while not cursor.goto_next_sibling():
             if not cursor.goto_parent():
                 return error_bytes, missing_count
+            is_error_above.pop()
 
 
 def _depth(root: Node, enough: int) -> int:

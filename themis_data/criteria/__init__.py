@@ -36,6 +36,7 @@ class MessageRules:
     needs: tuple[str, ...]  # a subject without one of these has no `terms`; empty: nothing is needed
     prefixes: Mapping[str, str]  # conventional-commit type -> the strength it counts as
     never: tuple[str, ...]  # a subject with one of these is about something else, whatever else it says
+    denied_by: tuple[str, ...]  # words that deny a term when they stand at most three words before it
     unmixed: bool  # true: a message that also has another criterion's word counts as several intents
 
 
@@ -46,6 +47,7 @@ class DiffRules:
     requires_any: tuple[str, ...]  # one of these, when the message is clear
     weak_requires_any: tuple[str, ...]  # one of these, when the message has nothing but weak words
     max_code_lines: int  # changed lines of code on the side with more of them; a longer diff is no evidence
+    text_counts: bool  # false: a diff that changes nothing but the text of strings is no evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,14 +89,14 @@ def _criterion(path: Path) -> Criterion:
             **fields,
             "name": path.stem,
             "message": None if message is None else _message_rules(message, where=where),
-            "diff": None if diff is None else _build(DiffRules, _tuples(diff), where=f"{where}, diff"),
+            "diff": None if diff is None else _build(DiffRules, {"text_counts": False, **_tuples(diff)}, where=f"{where}, diff"),
         },
         where=where,
     )
 
 
 def _message_rules(fields: Mapping[str, Any], *, where: str) -> MessageRules:
-    rules = _build(MessageRules, {"unmixed": False, "opening": (), "body": (), "needs": (), **_tuples(fields)}, where=f"{where}, message")
+    rules = _build(MessageRules, {"unmixed": False, "opening": (), "body": (), "needs": (), "denied_by": (), **_tuples(fields)}, where=f"{where}, message")
     looked_up = (*rules.strong, *rules.terms, *rules.opening, *rules.weak, *rules.body)
     for pattern in looked_up:
         if leading_letters(pattern) is None:
@@ -102,7 +104,7 @@ def _message_rules(fields: Mapping[str, Any], *, where: str) -> MessageRules:
                 f"{where}: the term {pattern!r} must begin with two plain lower-case letters or digits, by which "
                 f"it is looked up; write alternatives at the start as entries of their own"
             )
-    for pattern in (*looked_up, *rules.needs, *rules.never):
+    for pattern in (*looked_up, *rules.needs, *rules.never, *rules.denied_by):
         check_pattern(pattern, where=where)
     return rules
 

@@ -18,6 +18,7 @@ from themis_data.criteria.evidence import Changes, Diff, excluded_path, kinds_sh
 _MESSAGES = Path(__file__).parent / "evidence" / "messages.yaml"
 _STRENGTHS: Mapping[str, float] = {"strong": 3.0, "terms": 2.0, "opening": 2.0, "weak": 1.0, "body": 3.0}
 _SUBJECT_FACTOR = 2.0
+_BODY_SUPPORT = 0.5  # what a body adds that has the words again: less than the margin
 _MAX_BODY_CHARS = 3_000  # a longer body is a pasted log or a list of squashed commits
 _MAX_BULLETS = 5  # a body with more separate points is about more than one thing
 
@@ -82,7 +83,7 @@ def classify(
     if several is not None:
         return _none("multi_intent", several, terms=terms, also=tuple(sorted(scores)))
     diff = read_diff(changes(), language=language)
-    if diff.surface is not None:
+    if diff.surface is not None and not (diff.surface == "text" and _text_counts(best)):
         return _none("excluded", f"diff: only {diff.surface}", terms=terms, also=tuple(sorted(scores)))
     criterion = all_criteria()[best]
     shown, missing = _evidence(criterion, diff, language=language, is_weak=_is_weak(best, hits))
@@ -153,7 +154,7 @@ def parse_message(message: str) -> Message:
         if kind is not None:
             subject = subject[found.end() :]
     subject = _ISSUE.sub(_kept_verb, subject)
-    subject = _dropped_clause().sub("", subject)
+    subject = _pattern("dropped_clause").sub("", subject)
     subject = " ".join(subject.split()).strip(" .:;,-*")
     body = _CODE.sub(" ", body[:_MAX_BODY_CHARS])
     body = _URL.sub(" ", _TRAILER.sub("", body))
@@ -172,18 +173,8 @@ def _types() -> Mapping[str, str]:
 
 
 @cache
-def _dropped_clause() -> re.Pattern[str]:
-    return re.compile(read_mapping(_MESSAGES)["dropped_clause"])
-
-
-@cache
-def _second_intent() -> re.Pattern[str]:
-    return re.compile(read_mapping(_MESSAGES)["second_intent"])
-
-
-@cache
-def _denials() -> re.Pattern[str]:
-    return re.compile(read_mapping(_MESSAGES)["denials"])
+def _pattern(key: str) -> re.Pattern[str]:
+    return re.compile(read_mapping(_MESSAGES)[key])
 
 
 @cache
@@ -275,15 +266,21 @@ def _is_inside_longer(hit: _Hit, hits: list[_Hit]) -> bool:
     return any(
         other.start <= hit.start and hit.end <= other.end and other.end - other.start > hit.end - hit.start
         for other in hits
+        if other.strength != "weak" or hit.strength == "weak"
     )
 
 
 def _is_denied(hit: _Hit, text: str) -> bool:
-    """Whether words before a term deny it ("no performance change"); what does not happen is correctness's business."""
-    if hit.criterion == "functional_correctness":
-        return False
-    clause = re.split(r"[.;:\n]", text[max(0, hit.start - 60) : hit.start])[-1]
-    return _denials().search(clause) is not None
+    """Whether words shortly before a term, in the same clause, deny it ("no performance change")."""
+    clause = re.split(r"[.;:,\n]", text[max(0, hit.start - 60) : hit.start])[-1]
+    return _denials(hit.criterion).search(clause) is not None
+
+
+@cache
+def _denials(name: str) -> re.Pattern[str]:
+    rules = all_criteria()[name].message
+    words = "|".join(rules.denied_by) if rules is not None else ""
+    return re.compile(rf"\b(?:{words})(?:\W+[\w-]+){{0,3}}\W*$" if words else r"(?!)")
 
 
 # The decision -------------------------------------------------------------------------------------------------
@@ -293,16 +290,20 @@ def _scores(message: Message, hits: list[_Hit]) -> tuple[dict[str, float], str |
     """Score of every criterion that the message may mean, and the first that a `never` phrase barred."""
     scores: dict[str, float] = {}
     barred: str | None = None
+    is_new = _pattern("new_things").search(message.subject) is not None
     for name, criterion in all_criteria().items():
         own = [hit for hit in hits if hit.criterion == name]
         in_subject = max((_STRENGTHS[hit.strength] for hit in own if hit.in_subject), default=0.0)
-        in_body = max((_STRENGTHS[hit.strength] for hit in own if not hit.in_subject), default=0.0)
-        if in_subject == 0.0 and all(hit.strength != "body" for hit in own):
+        in_body = [hit for hit in own if not hit.in_subject]
+        if in_subject == 0.0 and (is_new or all(hit.strength != "body" for hit in in_body)):
             continue
         if _never(name).search(message.subject):
             barred = barred or f"message: never for {criterion.name}"
             continue
-        scores[name] = _SUBJECT_FACTOR * in_subject + in_body
+        if in_subject > 0.0:
+            scores[name] = _SUBJECT_FACTOR * in_subject + (_BODY_SUPPORT if in_body else 0.0)
+        else:
+            scores[name] = _STRENGTHS["body"]
     return scores, barred
 
 
@@ -329,17 +330,23 @@ def _several_intents(
     if near:
         return f"{best} and {', '.join(near)} within the margin"
     rules = all_criteria()[best].message
-    others = {hit.criterion for hit in hits if hit.in_subject or hit.criterion in scores} - {best}
+    is_body_only = scores[best] == _STRENGTHS["body"]
+    others = {hit.criterion for hit in hits if hit.in_subject or is_body_only or hit.criterion in scores} - {best}
     if rules is not None and rules.unmixed and others:
         return f"{best} mixed with {', '.join(sorted(others))}"
     stated = {name for name, other in all_criteria().items() if other.message and message.kind in other.message.prefixes}
     if message.kind == "refactor" and best not in stated:
         return f"prefix {message.kind}, words of {best}"
-    if found := _second_intent().search(message.subject, 3):
+    if found := _pattern("second_intent").search(message.subject, 3):
         return f"second clause: {found[0].strip()}"
     if len(_BULLET.findall(message.body)) > _MAX_BULLETS:
         return "a list of changes"
     return None
+
+
+def _text_counts(name: str) -> bool:
+    rules = all_criteria()[name].diff
+    return rules is not None and rules.text_counts
 
 
 def _is_weak(name: str, hits: list[_Hit]) -> bool:

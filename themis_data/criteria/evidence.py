@@ -152,6 +152,8 @@ def _not_in(lines: Iterable[str], other: Counter[str]) -> list[str]:
 def _surface(removed: Sequence[str], added: Sequence[str]) -> str | None:
     """The one surface thing a diff consists of; null when some of it is code."""
     changed = [*removed, *added]
+    if any(line.startswith(("<<<<<<< ", ">>>>>>> ")) for line in added):
+        return "conflict marks"
     if not changed:
         return "layout"
     kinds = {_line_kind(line) for line in changed}
@@ -167,11 +169,11 @@ def _surface(removed: Sequence[str], added: Sequence[str]) -> str | None:
 
 
 def _line_kind(line: str) -> str | None:
-    """`imports`, `logs`, `versions`, `declarations`, `punctuation`; null for a line of code."""
+    """`imports`, `preprocessor`, `logs`, `declarations`, `versions`, `punctuation`; null for a line of code."""
     if not re.search(r"\w", line):
         return "punctuation"
     blanked = _without_strings(line)
-    for kind in ("imports", "logs", "declarations"):
+    for kind in ("imports", "preprocessor", "logs", "declarations"):
         if _line_pattern(kind).search(blanked):
             return kind
     return "versions" if _line_pattern("versions").search(line) else None

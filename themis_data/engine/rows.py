@@ -1,6 +1,6 @@
 """`Rows`: what a stage can do with rows. A stage says it in one line, and never sees a file, a worker or Ray."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 MapFunction = Callable[[pa.Table], pa.Table]
 ReasonFunction = Callable[[pa.Table], pa.Array]
-FetchFunction = Callable[[list[str], list[str]], pa.Table]
+FetchFunction = Callable[[list[str], list[str]], Iterator[pa.Table]]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ one task, memory is bounded by a partition, and the order of rows depends on not
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.ipc
 
 from themis_data.dataset import RunFolder, read_batches, read_table, write_tables
-from themis_data.engine.rows import ByKey
+from themis_data.engine.rows import ByKey, FetchFunction
 from themis_data.engine.segment import Work
 from themis_data.errors import StageError
 from themis_data.manifest import FileRecord, commit_file, temporary_beside
@@ -164,16 +164,13 @@ def _first_mark(decided: pa.Table) -> pa.Table:
     return table.filter(is_first)
 
 
-def _fetcher(folder: RunFolder, located: pa.Table, shards: list[str]) -> Callable[[list[str], list[str]], pa.Table]:
-    """A function that reads columns of rows by their ids, out of the shards that hold them."""
+def _fetcher(folder: RunFolder, located: pa.Table, shards: list[str]) -> FetchFunction:
+    """A function that reads columns of rows by their ids, batch by batch, out of the shards that hold them."""
     place_of = dict(zip(located["row_id"].to_pylist(), located["shard"].to_pylist(), strict=True))
 
-    def fetch(row_ids: list[str], columns: list[str]) -> pa.Table:
-        return pa.concat_tables(_fetched(sorted(set(row_ids)), columns))
-
-    def _fetched(row_ids: list[str], columns: list[str]) -> Iterator[pa.Table]:
+    def fetch(row_ids: list[str], columns: list[str]) -> Iterator[pa.Table]:
         by_shard: dict[int, list[str]] = {}
-        for row_id in row_ids:
+        for row_id in sorted(set(row_ids)):
             by_shard.setdefault(place_of[row_id], []).append(row_id)
         for shard, wanted in sorted(by_shard.items()):
             value_set = pa.array(wanted, pa.string())

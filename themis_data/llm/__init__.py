@@ -1,0 +1,1 @@
+"""Who answers prompts, and the templates of what is asked."""

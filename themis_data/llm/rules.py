@@ -1,0 +1,128 @@
+"""Instructions written by rule, without a model: what both versions of a file are meant to do, in words both contain.
+
+A prompt may hold only text that is identical on both sides. So it says what the file is for, and names the definitions
+that both sides have, with their signatures and documentation where these are the same on both sides.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from themis_data.code.grammars import Grammars
+from themis_data.code.syntax import Definition, definitions, file_doc, identifiers
+from themis_data.fingerprint import uniform
+from themis_data.llm.templates import render
+from themis_data.text.messages import without_people
+
+_STYLES = 3  # openings in the template
+_MAX_DEFINITIONS = 12
+_MAX_DOC_CHARS = 500
+_MIN_STATEMENT_WORDS = 4  # fewer are a label, not a statement of behaviour
+_WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Instruction:
+    """The prompt for a pair, or why none can be written."""
+
+    prompt: str | None
+    reason: str | None
+
+
+class _Item(NamedTuple):
+    header: str
+    doc: str | None
+
+
+def write_instruction(*, chosen: str, rejected: str, path: str, language: str, needs_behaviour: bool,
+                      changed_lines: tuple[frozenset[int], frozenset[int]], draw: tuple[int, str],
+                      grammars: Grammars = "auto") -> Instruction:  # fmt: skip
+    """The instruction that either version answers.
+
+    `changed_lines` are the 0-based lines that differ, of the rejected and of the chosen side. With `needs_behaviour`
+    (functional correctness) a definition that the change touches must have documentation that both sides share: without
+    a statement of what the code should do, neither side is wrong, and the reason is `underspecified`. `draw` (seed, row
+    id) chooses the wording.
+    """
+    old_source, new_source = rejected.encode(), chosen.encode()
+    old, new = (definitions(source, language, grammars=grammars) for source in (old_source, new_source))
+    foreign = identifiers(old_source, language, grammars=grammars) ^ identifiers(new_source, language, grammars=grammars)
+    is_allowed = _checker(foreign)
+    common = _common(old, new)
+    touched = _touched(old, changed_lines[0]) | _touched(new, changed_lines[1])
+    documented = {name for name, item in common.items() if item.doc and is_allowed(item.doc) and _is_statement(item.doc)}
+    if needs_behaviour and not touched & documented:
+        return Instruction(prompt=None, reason="underspecified: no touched definition has documentation that both sides share")
+    purpose = _shared_doc(old_source, new_source, language, grammars)
+    if purpose is not None and not is_allowed(purpose):
+        purpose = None
+    chosen_names = _selection(common, touched, documented)
+    items = [common[name] for name in chosen_names if is_allowed(common[name].header)]
+    if not items and purpose is None:
+        return Instruction(prompt=None, reason="underspecified: both sides share neither definitions nor a description")
+    items = [item if item.doc is None or is_allowed(item.doc) else item._replace(doc=None) for item in items]
+    style = int(uniform(draw[0], "instruction", draw[1]) * _STYLES)
+    prompt = render("write_file", language=language, file=path.rpartition("/")[2], purpose=purpose, items=items, style=style)
+    leaks = sorted(set(_WORD.findall(prompt)) & foreign)
+    if leaks:
+        return Instruction(prompt=None, reason=f"leak: the prompt would name {leaks[0]!r}, which only one side has")
+    return Instruction(prompt=prompt, reason=None)
+
+
+def _checker(foreign: frozenset[str]) -> Callable[[str], bool]:
+    """Whether a text names nothing that only one side has."""
+    return lambda text: not foreign.intersection(_WORD.findall(text))
+
+
+def _common(old: list[Definition], new: list[Definition]) -> dict[str, _Item]:
+    """Definitions with one signature on both sides, in the order of the new side; the documentation where it is shared."""
+    before: dict[str, Definition] = {}
+    for definition in old:
+        before.setdefault(definition.qualified_name, definition)
+    common: dict[str, _Item] = {}
+    for definition in new:
+        other = before.get(definition.qualified_name)
+        if other is not None and other.header == definition.header and definition.qualified_name not in common:
+            doc = _shortened(definition.doc) if definition.doc == other.doc else None
+            common[definition.qualified_name] = _Item(definition.header, doc)
+    return common
+
+
+def _touched(found: list[Definition], lines: frozenset[int]) -> set[str]:
+    """Names of the innermost definitions that hold a changed line."""
+    touched = set()
+    for line in lines:
+        around = [d for d in found if d.start_line <= line <= d.end_line]
+        if around:
+            touched.add(min(around, key=lambda d: d.end_line - d.start_line).qualified_name)
+    return touched
+
+
+def _selection(common: dict[str, _Item], touched: set[str], documented: set[str]) -> list[str]:
+    """At most a dozen names in file order: touched ones first, then documented ones, then the others."""
+    ranked = sorted(common, key=lambda name: (name not in touched, name not in documented))
+    kept = set(ranked[:_MAX_DEFINITIONS])
+    return [name for name in common if name in kept]
+
+
+def _shared_doc(old: bytes, new: bytes, language: str, grammars: Grammars) -> str | None:
+    before, after = (file_doc(source, language, grammars=grammars) for source in (old, new))
+    return _shortened(after) if before == after else None
+
+
+def _shortened(doc: str | None) -> str | None:
+    """The first paragraphs of a documentation, without people and without lines for documentation tools."""
+    if not doc:
+        return None
+    lines = [line for line in without_people(doc).splitlines() if not line.lstrip().startswith(("@author", "@since", "@version"))]
+    text = "\n".join(lines).strip()
+    if len(text) <= _MAX_DOC_CHARS:
+        return text or None
+    cut = text[:_MAX_DOC_CHARS]
+    end = max(cut.rfind(". "), cut.rfind(".\n"), cut.rfind("\n\n"))
+    return cut[: end + 1].strip() if end > 0 else None
+
+
+def _is_statement(doc: str) -> bool:
+    return len(_WORD.findall(doc)) >= _MIN_STATEMENT_WORDS

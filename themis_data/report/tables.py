@@ -1,0 +1,390 @@
+"""Tables on stdout: a plan, what a build made, and what a manifest records.
+
+Everything mined goes through `visible`, and nothing printed here is read as markup.
+"""
+
+import shlex
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console, JustifyMethod
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from themis_data.build import Built
+
+WIDTH = 100  # columns where nobody looks at a terminal
+LOUD, GOOD, BAD, HEAD, SOFT = "bold red", "green", "red", "bold", "dim"
+# Controls, format characters (which turn the direction of text, or are invisible), lone surrogates, line separators.
+_INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_LIST_ROWS = 15  # of a list of counts; all of them with --json
+
+
+class _Visible(dict[int, str]):
+    """For `str.translate`: what stands for a character, found when it is first met."""
+
+    def __init__(self, kept: str) -> None:
+        super().__init__({ord(character): character for character in kept})
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        if unicodedata.category(character) in _INVISIBLE:
+            character = character.encode("ascii", "backslashreplace").decode("ascii")
+            character = _SHORT.get(character, character)
+        self[code] = character
+        return character
+
+
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_ONE_LINE, _LINES = _Visible(kept=""), _Visible(kept="\n\t")
+
+
+def visible(text: object, *, lines: bool = False) -> str:
+    """Text that cannot steer a terminal: control and invisible characters are written out, for example as `\\x1b`.
+
+    With `lines`, line feeds and tabs stay.
+    """
+    return str(text).translate(_LINES if lines else _ONE_LINE)
+
+
+def console() -> Console:
+    """Stdout as plain text: no markup, no emoji codes, at least 100 columns where it is no terminal."""
+    made = Console(markup=False, emoji=False, highlight=False)
+    if not made.is_terminal:
+        made.width = max(WIDTH, made.width)
+    return made
+
+
+def say(out: Console, text: str, style: str = "", *, indent: int = 0) -> None:
+    """One paragraph of our own words and already visible data."""
+    out.print(Text(" " * indent + text, style=style), soft_wrap=True)
+
+
+def grid(*columns: str | tuple[str, JustifyMethod]) -> Table:
+    """A table without lines; a column is its title, or (title, alignment)."""
+    table = Table(box=None, header_style=HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
+    for column in columns:
+        title, justify = column if isinstance(column, tuple) else (column, "left")
+        table.add_column(Text(title), justify=justify, overflow="fold", no_wrap=justify == "right")
+    return table
+
+
+def fill(table: Table, cells: Sequence[str | Text], style: str = "") -> None:
+    """Add a row; plain strings are shown as they are."""
+    table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in cells), style=style)
+
+
+def share(part: float, whole: float) -> str:
+    """Per cent with one digit; `<0.1 %` and `>99.9 %` where rounding would say none or all."""
+    if not whole:
+        return "-"
+    text = f"{100 * part / whole:.1f}"
+    if text == "0.0" and part > 0:
+        text = "<0.1"
+    elif text == "100.0" and part < whole:
+        text = ">99.9"
+    return f"{text} %"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """`1 pair`, `2,000 pairs`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def setting(value: Any) -> str:
+    """A setting as a pipeline would have it, on one line."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        if set(value) == {"float"}:  # how a fingerprint holds it, to the last bit
+            return f"{float.fromhex(str(value['float'])):g}"
+        return "{" + ", ".join(f"{visible(key)}: {setting(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(setting(item) for item in value) + "]"
+    return visible(value)
+
+
+def settings(values: Mapping[str, Any]) -> str:
+    """Settings of a step on one line, without the name of the stage; empty where it has none."""
+    return ", ".join(f"{name} {setting(value)}" for name, value in values.items() if name != "use")
+
+
+def print_plan(plan: Mapping[str, Any]) -> None:
+    """The steps of a pipeline with their settings, and of each segment whether it would run and why."""
+    out = console()
+    say(out, f"{visible(plan['pipeline'])} -> {visible(plan['out'])} (seed {plan['seed']})", HEAD)
+    to_run = 0
+    track = None
+    for segment in plan["segments"]:
+        if segment["track"] != track:
+            track = segment["track"]
+            say(out, "")
+            say(out, visible(track), HEAD)
+        runs = segment["state"] != "unchanged"
+        to_run += runs
+        why = f": {visible(segment['why'])}" if segment["why"] else ""
+        say(out, f"{visible(segment['segment'])}  {visible(segment['state'])}{why}", "yellow" if runs else GOOD, indent=2)
+        table = grid("", "", "")
+        table.show_header = False
+        for step in segment["steps"]:
+            name = step["id"] if step["id"] == step["use"] else f"{step['id']} ({step['use']})"
+            chain = step["writes"] if step.get("reads") in (None, "", step["writes"]) else f"{step['reads']} -> {step['writes']}"
+            values = settings(plan["settings"].get(step["id"], {}))
+            fill(table, [f"    {visible(name):<22}", f"{visible(chain):<18}", values])
+        out.print(table)
+    say(out, "")
+    say(out, f"writes {settings(plan['write'])}")
+    total = len(plan["segments"])
+    if to_run:
+        say(out, f"{to_run} of {count(total, 'segment')} would run")
+    else:
+        say(out, f"nothing would run: all {count(total, 'segment')} are done and unchanged")
+
+
+def print_built(built: "Built", folder: Path) -> None:
+    """What a build made and where, what it could not read, and what to type next."""
+    out = console()
+    manifest = built.manifest
+    rows = manifest["rows"]
+    name = f"{visible(manifest['name'])} {visible(manifest['version'])}"
+    say(out, f"{name}: {count(rows, 'pair')} in {visible(folder / 'dataset')}", HEAD if rows else LOUD)
+    for title in ("criterion", "language", "source"):
+        counted = manifest["counts"].get(title, {})
+        if counted:
+            shown = [f"{visible(key)} {number:,}" for key, number in list(counted.items())[:8]]
+            more = f", and {len(counted) - 8} more" if len(counted) > 8 else ""
+            say(out, f"{title}: {', '.join(shown)}{more}", indent=2)
+    if built.shards_done:
+        say(out, f"{count(built.shards_done, 'shard')} done, {built.shards_skipped:,} skipped as unchanged", indent=2)
+    else:
+        say(out, f"nothing had changed: all {count(built.shards_skipped, 'shard')} skipped", indent=2)
+    if not rows:
+        _say_where_rows_went(out, manifest["funnel"])
+    _say_benchmark(out, manifest)
+    _say_unreadable(out, built.unreadable)
+    _say_warnings(out, manifest["sources"])
+    say(out, "next:")
+    for command in _next_commands(manifest, folder):
+        say(out, command, indent=2)
+
+
+def _next_commands(manifest: Mapping[str, Any], folder: Path) -> list[str]:
+    place = shlex.quote(str(folder))
+    commands = [f"themis inspect {place}"]
+    for config in manifest["configs"].values():
+        file = next((file["path"] for file in config["files"] if file["rows"]), None)
+        if file is None:
+            continue
+        id_ = _first_id(folder / "dataset" / file, config["schema"])
+        code = f"import polars; print(polars.read_parquet({str(folder / 'dataset' / file)!r}))"
+        commands += [f"themis show {id_} --from {place}", f"themis explain {id_} --from {place}",
+                     f"python -c {shlex.quote(code)}"]
+        break
+    return commands
+
+
+def _first_id(path: Path, schema_name: str) -> str:
+    from themis_data.dataset import read_batches
+    from themis_data.schema import schema
+
+    key = schema(schema_name).key[0]
+    return str(next(read_batches(path, [key]))[key][0].as_py())
+
+
+def _say_where_rows_went(out: Console, funnel: Sequence[Mapping[str, Any]]) -> None:
+    """Where a build ends in nothing, the step that lost most says more than the table of all of them."""
+    lost = max(funnel, key=lambda f: sum(f["dropped"].values()), default=None)
+    if lost is None or not lost["dropped"]:
+        say(out, "No rows came in: see the warnings, and the source's settings", LOUD, indent=2)
+        return
+    reason, number = max(lost["dropped"].items(), key=lambda item: item[1])
+    say(out, f"Nothing is left. Most was dropped by {visible(lost['step'])}: {visible(reason)} {number:,} "
+             f"of {lost['rows_in']:,}", LOUD, indent=2)
+
+
+def print_manifest(manifest: Mapping[str, Any]) -> None:
+    """The funnel, counts, the surface audit, what each configuration holds and left out, and what could not be read."""
+    out = console()
+    rows = manifest["rows"]
+    say(out, f"{visible(manifest['name'])} {visible(manifest['version'])}: {count(rows, 'pair')}", HEAD if rows else LOUD)
+    say(out, f"built {visible(manifest['created_at'])} by themis_data {visible(manifest['tool'])}, "
+             f"seed {manifest['seed']}, fingerprint {visible(manifest['fingerprint'])}")
+    unreadable = _unreadable(manifest["sources"])
+    if unreadable:
+        say(out, f"INCOMPLETE: {count(len(unreadable), 'thing')} could not be read, see the end", LOUD)
+    _print_sources(out, manifest["sources"])
+    _print_funnel(out, manifest["funnel"])
+    _print_counts(out, manifest["counts"])
+    _print_audit(out, manifest["audit"])
+    _print_configs(out, manifest["configs"])
+    if not rows:
+        _say_where_rows_went(out, manifest["funnel"])
+    _say_benchmark(out, manifest)
+    _say_warnings(out, manifest["sources"])
+    _say_unreadable(out, unreadable)
+
+
+def _title(out: Console, text: str) -> None:
+    say(out, "")
+    say(out, text, HEAD)
+
+
+def _print_sources(out: Console, sources: Sequence[Mapping[str, Any]]) -> None:
+    _title(out, "Sources")
+    table = grid("step", "source", "read", ("commits", "right"))
+    for source in sources:
+        read = source["read"] if isinstance(source["read"], list) else [source["read"]]
+        for number, item in enumerate(read[:_LIST_ROWS]):
+            name, commits = _read_name(item)
+            fill(table, [visible(source["step"]) if not number else "", visible(source["use"]) if not number else "",
+                         name, commits])
+        if not read:
+            fill(table, [visible(source["step"]), visible(source["use"]), Text("nothing", LOUD), ""])
+        if len(read) > _LIST_ROWS:
+            rest = sum(item.get("commits", 0) for item in read[_LIST_ROWS:] if isinstance(item, Mapping))
+            fill(table, ["", "", f"and {len(read) - _LIST_ROWS} more", f"{rest:,}" if rest else ""], SOFT)
+    out.print(table)
+
+
+def _read_name(item: Any) -> tuple[str, str]:
+    """What a source read, in short: its name, and its number of commits where it has any."""
+    if isinstance(item, Mapping) and "name" in item:
+        commits = item.get("commits")
+        version = f" {visible(item['version'])}" if isinstance(item.get("version"), str) else ""
+        return visible(item["name"]) + version, f"{commits:,}" if isinstance(commits, int) else ""
+    return setting(item), ""
+
+
+def _print_funnel(out: Console, funnel: Sequence[Mapping[str, Any]]) -> None:
+    _title(out, "Funnel")
+    table = grid("step", ("in", "right"), ("out", "right"), ("kept", "right"), ("seconds", "right"), "dropped")
+    track, seen = None, set()
+    for entry in funnel:
+        if entry["track"] != track:
+            track = entry["track"]
+            fill(table, [visible(track), "", "", "", "", ""], HEAD)
+        name = visible(entry["step"]) + (" (goes on)" if entry["step"] in seen else "")
+        seen.add(entry["step"])
+        fill(table, [f"  {name}", f"{entry['rows_in']:,}", f"{entry['rows_out']:,}",
+                     share(entry["parents_kept"], entry["rows_in"]), f"{entry['seconds']:.1f}", _dropped(entry)])
+    out.print(table)
+    say(out, "kept: share of the rows in that went on or became others; for a source, of what it looked at", SOFT)
+
+
+def _dropped(entry: Mapping[str, Any]) -> Text:
+    if not entry["rows_in"]:
+        return Text("Nothing came in", LOUD)
+    dropped = sorted(((number, reason) for reason, number in entry["dropped"].items() if number),
+                     key=lambda item: (-item[0], item[1]))
+    if not dropped:
+        return Text("Nothing was dropped", SOFT)
+    width = len(f"{dropped[0][0]:,}")
+    return Text("\n".join(f"{number:>{width},} {visible(reason)}" for number, reason in dropped))
+
+
+def _print_counts(out: Console, counts: Mapping[str, Mapping[str, int]]) -> None:
+    _title(out, "Criterion by language")
+    slices = {tuple(name.split(" / ", 1)): number for name, number in counts["criterion_language"].items()}
+    if not slices:
+        say(out, "nothing")
+        return
+    languages = list(counts["language"])
+    for chunk in _chunks(languages, out.width):
+        is_last = chunk[-1] == languages[-1]
+        table = grid("", *((visible(language), "right") for language in chunk), *([("all", "right")] if is_last else []))
+        for criterion, total in counts["criterion"].items():
+            cells = [slices.get((criterion, language), 0) for language in chunk]
+            fill(table, [visible(criterion), *(f"{number:,}" if number else "-" for number in cells),
+                         *([f"{total:,}"] if is_last else [])])
+        sums = [counts["language"][language] for language in chunk]
+        fill(table, ["all", *(f"{number:,}" for number in sums),
+                     *([f"{sum(counts['criterion'].values()):,}"] if is_last else [])], HEAD)
+        out.print(table)
+        if not is_last:
+            say(out, "")
+    for title, name in (("Source", "source"), ("Licence", "license"), ("Evidence", "evidence"), ("System prompt", "system_kind")):
+        if name in counts:
+            _title(out, title)
+            _print_shares(out, counts[name])
+
+
+def _chunks(names: Sequence[str], width: int) -> Iterable[list[str]]:
+    """Columns cut so that each table fits: the criterion's name takes 33, a language its name or a number."""
+    chunk: list[str] = []
+    used = 33
+    for name in names:
+        need = max(len(visible(name)), 7) + 2
+        if chunk and used + need > width - 9:  # the last column has the totals
+            yield chunk
+            chunk, used = [], 33
+        chunk.append(name)
+        used += need
+    if chunk:
+        yield chunk
+
+
+def _print_shares(out: Console, counted: Mapping[str, int]) -> None:
+    total = sum(counted.values())
+    table = grid("", ("pairs", "right"), ("share", "right"))
+    table.show_header = False
+    listed = list(counted.items())
+    for name, number in listed[:_LIST_ROWS]:
+        fill(table, [f"  {visible(name)}", f"{number:,}", share(number, total)])
+    rest = sum(number for _, number in listed[_LIST_ROWS:])
+    if rest:
+        fill(table, [f"  and {len(listed) - _LIST_ROWS} more", f"{rest:,}", share(rest, total)], SOFT)
+    out.print(table)
+
+
+def _print_audit(out: Console, audit: Sequence[Mapping[str, Any]]) -> None:
+    _title(out, "Surface: what length alone gives away")
+    slices = [entry for entry in audit if entry["language"] == "all"]
+    if not slices:
+        say(out, "nothing to measure")
+        return
+    table = grid("criterion", ("pairs", "right"), ("chosen longer", "right"), ("length accuracy", "right"))
+    for entry in slices:
+        fill(table, [visible(entry["criterion"]), f"{entry['pairs']:,}", share(entry["chosen_longer"], 1),
+                     share(entry["length_accuracy"], 1)])
+    out.print(table)
+    say(out, "length accuracy: what \"the longer wins\" or \"the shorter wins\", whichever is better, gets right; chance is 50 %",
+        SOFT)
+
+
+def _print_configs(out: Console, configs: Mapping[str, Mapping[str, Any]]) -> None:
+    _title(out, "Configurations")
+    table = grid("name", "folder", ("files", "right"), ("rows", "right"), ("left out", "right"), ("MB", "right"))
+    for name, config in configs.items():
+        left_out = Text(f"{config['left_out']:,}", LOUD if config["left_out"] else "")
+        fill(table, [visible(name), visible(config["folder"]), f"{len(config['files']):,}", f"{config['rows']:,}", left_out,
+                     f"{sum(file['bytes'] for file in config['files']) / 1e6:.1f}"])
+    out.print(table)
+    if any(config["left_out"] for config in configs.values()):
+        say(out, "left out: pairs whose language or criterion the configuration's labels lack; the others have them")
+
+
+def _say_benchmark(out: Console, manifest: Mapping[str, Any]) -> None:
+    number = manifest["counts"].get("demo_only", {}).get("true", 0)
+    if number:
+        say(out, f"{count(number, 'pair')} of benchmark material (demo_only): for trying the tool, not for training",
+            "yellow", indent=2)
+
+
+def _unreadable(sources: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    return list(dict.fromkeys((str(what), str(why)) for source in sources for what, why in source["unreadable"]))
+
+
+def _say_unreadable(out: Console, unreadable: Iterable[tuple[str, str]]) -> None:
+    for what, why in dict.fromkeys(unreadable):
+        say(out, f"COULD NOT BE READ and is left out: {visible(what)}: {visible(why)}", LOUD)
+
+
+def _say_warnings(out: Console, sources: Sequence[Mapping[str, Any]]) -> None:
+    for source in sources:
+        for warning in source["warnings"]:
+            say(out, f"WARNING: {visible(source['step'])}: {visible(warning)}", "bold yellow")

@@ -1,0 +1,46 @@
+"""YAML as people mean it: a key given twice is an error, and only `true` and `false` are booleans."""
+
+import re
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from themis_data.errors import PipelineError
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML 1.1 with two rules of YAML 1.2: `on`, `off`, `yes` and `no` are words, and keys are unique."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
+        if twice:
+            raise PipelineError(f"line {node.start_mark.line + 1}: written twice: {', '.join(twice)}")
+        return super().construct_mapping(node, deep=deep)
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|false|False)$"), list("tTfF"))
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """Plain values. Raises PipelineError that names the place when it is no YAML or has a key twice."""
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader
+    except yaml.YAMLError as error:
+        raise PipelineError(f"{where}: not YAML: {error}") from error
+    except PipelineError as error:
+        raise PipelineError(f"{where}, {error}") from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping a file holds. Raises PipelineError when it is no YAML mapping or has a key twice."""
+    content = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    if not isinstance(content, dict):
+        raise PipelineError(f"{path}: expected a mapping at the top, found {type(content).__name__}")
+    return content
