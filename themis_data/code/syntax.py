@@ -105,7 +105,7 @@ def code_tokens(
                 docstrings.add(docstring.byte_range)
         descend = False
         if node.start_byte > position:
-            _add_gap(tokens, source[position : node.start_byte])
+            _add_gap(tokens, source[position : node.start_byte], spec)
         if kind in skipped or (docstrings and node.byte_range in docstrings):
             position = max(position, node.end_byte)
         elif kind not in whole and cursor.goto_first_child():
@@ -126,11 +126,11 @@ def code_tokens(
             continue
         while not cursor.goto_next_sibling():
             if not cursor.goto_parent():
-                _add_gap(tokens, source[position:])
+                _add_gap(tokens, source[position:], spec)
                 return tokens
             node = _current(cursor.node)
             if node.end_byte > position:
-                _add_gap(tokens, source[position : node.end_byte])
+                _add_gap(tokens, source[position : node.end_byte], spec)
                 position = node.end_byte
             if first_token_of.pop() < len(tokens) and node.is_named:
                 tokens.append((node.type, ""))
@@ -683,10 +683,13 @@ def _slice(source: bytes, node: Node) -> str:
     return _text(source[node.start_byte : node.end_byte])
 
 
-def _add_gap(tokens: list[tuple[str, str]], between: bytes) -> None:
-    """Text that no node covers, such as the characters of a template string in some grammars, must not get lost."""
+def _add_gap(tokens: list[tuple[str, str]], between: bytes, spec: Language) -> None:
+    """Text that no node covers, such as a directive unknown to the grammar, must not get lost; comments may."""
     if _BLANK.fullmatch(between) is None:
-        tokens.append(("TEXT", " ".join(_text(between).split())))
+        lines = (line.strip() for line in _text(between).split("\n"))
+        text = " ".join(" ".join(line.split()) for line in lines if not line.startswith(spec.line_comments))
+        if text.strip():
+            tokens.append(("TEXT", text.strip()))
 
 
 def _preprocessor_pieces(text: str) -> Iterator[str]:

@@ -1,0 +1,170 @@
+"""Checking a finished build against its own records, and removing what belongs to none."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from themis_data.dataset import RunFolder, check_file, read_table
+from themis_data.errors import ManifestError
+from themis_data.fingerprint import digest
+from themis_data.manifest import FileRecord, ShardRecord, read_record, shard_record
+from themis_data.publish.layouts import layout
+from themis_data.schema import schema
+
+
+def verify(root: Path) -> tuple[list[str], int]:
+    """Faults of a run folder, one sentence each, and the number of files checked.
+
+    Checks the manifest and every record against its own checksum and the manifest's, every file's size, sha256 and rows,
+    the schemas of what is published, that every step kept or dropped each of its rows, that each step got what the one
+    before gave, and that every published row's parents are rows of its source.
+    """
+    folder = RunFolder(root)
+    if not root.is_dir():
+        raise ManifestError(f"{root}: no such run folder")
+    try:
+        manifest: dict[str, Any] = folder.manifest()
+    except ManifestError as error:
+        return [str(error)], 1
+    faults: list[str] = []
+    checked = 1
+    shards: dict[str, list[ShardRecord]] = {}
+    for segment in manifest["segments"]:
+        own, wrong, count = _check_segment(folder, segment)
+        shards[segment["name"]] = own
+        faults += wrong
+        checked += count
+    faults += _check_funnel(manifest, shards)
+    for name, config in manifest["configs"].items():
+        for content in config["files"]:
+            record = FileRecord(**content)
+            wrong = check_file(record, folder.published) or _check_schema(folder.published / record.path, name)
+            faults += wrong
+            checked += 1
+    if not faults:
+        faults += _check_parents(folder, manifest, shards)
+    return faults, checked
+
+
+def _check_segment(folder: RunFolder, segment: dict[str, Any]) -> tuple[list[ShardRecord], list[str], int]:
+    records, faults, checked = [], [], 0
+    for entry in segment["shards"]:
+        checked += 1
+        try:
+            record = shard_record(read_record(folder.root / entry["record"]))
+        except ManifestError as error:
+            faults.append(str(error))
+            continue
+        if digest(asdict(record)) != entry["digest"]:
+            faults.append(f"{folder.root / entry['record']}: differs from what the manifest says of it")
+        for file in (record.rows, record.drops, *record.side.values()):
+            faults += check_file(file, folder.root)
+            checked += 1
+        for count in record.steps:
+            if not count.is_conserved:
+                faults.append(f"{folder.root / entry['record']}: step {count.step} lost rows: {count.rows_in} in, "
+                              f"{count.parents_kept} kept, {sum(count.dropped.values())} dropped")
+        is_source = not segment["reads"]
+        if not is_source and record.drops.rows != sum(sum(c.dropped.values()) for c in record.steps):
+            faults.append(f"{folder.root / record.drops.path}: {record.drops.rows} rows, but the steps dropped "
+                          f"{sum(sum(c.dropped.values()) for c in record.steps)}")
+        records.append(record)
+    for entry in segment["marks"]:
+        checked += 1
+        try:
+            content = read_record(folder.root / entry["record"])
+        except ManifestError as error:
+            faults.append(str(error))
+            continue
+        if digest(content) != entry["digest"]:
+            faults.append(f"{folder.root / entry['record']}: differs from what the manifest says of it")
+        for file in content["files"]:
+            faults += check_file(FileRecord(**file), folder.root)
+            checked += 1
+    return records, faults, checked
+
+
+def _check_funnel(manifest: dict[str, Any], shards: dict[str, list[ShardRecord]]) -> Iterator[str]:
+    """Each step's rows in are the rows out of the step before it, within its track."""
+    before: dict[str, dict[str, Any]] = {}
+    ends = 0
+    for step in manifest["funnel"]:
+        if step["rows_in"] != step["parents_kept"] + sum(step["dropped"].values()):
+            yield f"manifest: step {step['step']} lost rows"
+        earlier = before.get(step["track"])
+        expected = earlier["rows_out"] if earlier else None
+        if step["track"] == "merge" and earlier is None:
+            expected = sum(last["rows_out"] for last in before.values())
+        if expected is not None and step["rows_in"] != expected:
+            yield f"manifest: step {step['step']} got {step['rows_in']} rows, the one before gave {expected}"
+        before[step["track"]] = step
+        ends = step["rows_out"]
+    if ends != manifest["rows"]:
+        yield f"manifest: says {manifest['rows']} rows, the last step gave {ends}"
+    for name, records in shards.items():
+        counted = sum(record.rows.rows for record in records)
+        last = [step for step in manifest["funnel"] if step["segment"] == name][-1:]
+        if last and last[0]["rows_out"] != counted:
+            yield f"segment {name}: its shards hold {counted} rows, the manifest says {last[0]['rows_out']}"
+
+
+def _check_schema(path: Path, config: str) -> list[str]:
+    found, expected = read_table(path).schema, schema(layout(config).schema).arrow
+    same = [(f.name, _plain(f.type)) for f in found] == [(f.name, _plain(f.type)) for f in expected]
+    return [] if same else [f"{path}: its columns are {found.names} with types {found.types}, not those of {config}"]
+
+
+def _plain(type_: pa.DataType) -> str:
+    """A type's name as Parquet gives it back: it has no seconds."""
+    return str(type_).replace("timestamp[s]", "timestamp[ms]").replace("element", "item")
+
+
+def _check_parents(folder: RunFolder, manifest: dict[str, Any], shards: dict[str, list[ShardRecord]]) -> Iterator[str]:
+    """Every parent of a row in a segment that makes new rows is a row of the segment before it."""
+    sources = [s["name"] for s in manifest["segments"] if not s["reads"]]
+    known = pa.chunked_array([c for n in sources for r in shards[n]
+                              for c in read_table(folder.root / r.rows.path, ["row_id"])["row_id"].chunks] or [pa.array([], "string")])
+    for record in shards[manifest["segments"][-1]["name"]]:
+        table = read_table(folder.root / record.rows.path, ["row_id", "parent_ids"])
+        parents = pc.list_flatten(table["parent_ids"])
+        orphans = parents.filter(pc.invert(pc.is_in(parents, value_set=known.combine_chunks())))
+        if len(orphans):
+            yield f"{folder.root / record.rows.path}: {len(orphans)} parents are no rows of a source, for example {orphans[0]}"
+
+
+def clean(root: Path, *, dry_run: bool) -> tuple[int, int]:
+    """Remove every file of a run folder that the last finished build does not use; gives files and bytes.
+
+    Raises ManifestError where no build has finished, and LockError while a build runs.
+    """
+    folder = RunFolder(root)
+    manifest: dict[str, Any] = folder.manifest()
+    with folder.locked(manifest["name"]):
+        kept = set(_used(folder, manifest))
+        going = [path for top in ("segments", "side", "tmp") for path in sorted((root / top).rglob("*"))
+                 if path.is_file() and path.relative_to(root).as_posix() not in kept]
+        size = sum(path.stat().st_size for path in going)
+        if not dry_run:
+            for path in going:
+                path.unlink()
+            for place in sorted((p for top in ("segments", "side", "tmp") for p in (root / top).rglob("*") if p.is_dir()),
+                                reverse=True):
+                if not any(place.iterdir()):
+                    place.rmdir()
+    return len(going), size
+
+
+def _used(folder: RunFolder, manifest: dict[str, Any]) -> Iterator[str]:
+    for segment in manifest["segments"]:
+        for entry in segment["shards"]:
+            yield entry["record"]
+            record = shard_record(read_record(folder.root / entry["record"]))
+            yield from (file.path for file in (record.rows, record.drops, *record.side.values()))
+        for entry in segment["marks"]:
+            yield entry["record"]
+            yield from (file["path"] for file in read_record(folder.root / entry["record"])["files"])
+
