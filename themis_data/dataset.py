@@ -1,10 +1,10 @@
 """A run folder on disk: shards with drops and records, side tables, one lock, and what belongs to no finished build.
 
-    OUT/run.json                    which pipeline this folder holds
-    OUT/segments/SEGMENT/*.parquet  rows, drops and marks; *.json their records
-    OUT/side/SCHEMA/STEP/*.parquet  side tables, for example every commit that was walked
-    OUT/dataset/                    what is published: one folder a configuration, manifest.json, README.md
-    OUT/tmp/                        scratch of the running build
+OUT/run.json                    which pipeline this folder holds
+OUT/segments/SEGMENT/*.parquet  rows, drops and marks; *.json their records
+OUT/side/SCHEMA/STEP/*.parquet  side tables, for example every commit that was walked
+OUT/dataset/                    what is published: one folder a configuration, manifest.json, README.md
+OUT/tmp/                        scratch of the running build
 """
 
 import contextlib
@@ -19,7 +19,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from themis_data.errors import CorruptData, LockError, ManifestError
-from themis_data.manifest import FileRecord, commit_file, read_record, temporary_beside, write_atomically, write_record
+from themis_data.manifest import (
+    FileRecord,
+    commit_file,
+    read_record,
+    temporary_beside,
+    write_atomically,
+    write_record,
+)
 
 # Sorted rows compress five times better than shuffled ones, and a dictionary buys nothing at this row-group size.
 COMPRESSION, LEVEL = "zstd", 3
@@ -61,9 +68,15 @@ class ShardWriter:
 
     def _flush(self) -> None:
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self._temporary, self._schema, compression=COMPRESSION,
-                                            compression_level=LEVEL, use_dictionary=False, write_page_index=True,
-                                            store_schema=True)  # fmt: skip
+            self._writer = pq.ParquetWriter(
+                self._temporary,
+                self._schema,
+                compression=COMPRESSION,
+                compression_level=LEVEL,
+                use_dictionary=False,
+                write_page_index=True,
+                store_schema=True,
+            )
         if self._held_rows:
             table = pa.concat_tables(self._held).combine_chunks()
             self._writer.write_table(table, row_group_size=self._held_rows)
@@ -79,7 +92,9 @@ class ShardWriter:
             os.fsync(file.fileno())
         size, sha256 = self._temporary.stat().st_size, sha256_of(self._temporary)
         commit_file(self._temporary, self._path)
-        return FileRecord(path=self._path.relative_to(relative_to).as_posix(), rows=self._rows, bytes=size, sha256=sha256)
+        return FileRecord(
+            path=self._path.relative_to(relative_to).as_posix(), rows=self._rows, bytes=size, sha256=sha256
+        )
 
     def discard(self) -> None:
         """Leave nothing behind."""
@@ -124,7 +139,9 @@ def read_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.Ta
             for group in range(file.num_row_groups):
                 yield file.read_row_group(group, columns=columns)
     except (pa.ArrowInvalid, OSError) as error:
-        raise CorruptData(f"{path}: cannot be read ({error}); run 'themis verify', remove the file and build again") from error
+        raise CorruptData(
+            f"{path}: cannot be read ({error}); run 'themis verify', remove the file and build again"
+        ) from error
 
 
 def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
@@ -132,7 +149,9 @@ def read_table(path: Path, columns: list[str] | None = None) -> pa.Table:
     try:
         return pq.read_table(path, columns=columns, partitioning=None)
     except (pa.ArrowInvalid, OSError) as error:
-        raise CorruptData(f"{path}: cannot be read ({error}); run 'themis verify', remove the file and build again") from error
+        raise CorruptData(
+            f"{path}: cannot be read ({error}); run 'themis verify', remove the file and build again"
+        ) from error
 
 
 def sha256_of(path: Path) -> str:
@@ -200,8 +219,10 @@ class RunFolder:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 lock.seek(0)
-                raise LockError(f"{self.root} is in use by another build (process {lock.read().strip() or 'unknown'}); "
-                                f"wait for it, or give another --out") from error  # fmt: skip
+                raise LockError(
+                    f"{self.root} is in use by another build (process {lock.read().strip() or 'unknown'}); "
+                    f"wait for it, or give another --out"
+                ) from error
             lock.truncate(0)
             lock.write(str(os.getpid()))
             lock.flush()
@@ -213,7 +234,9 @@ class RunFolder:
         if path.exists():
             held = read_record(path)["pipeline"]
             if held != pipeline:
-                raise LockError(f"{self.root} holds a build of the pipeline {held!r}, not {pipeline!r}; give another --out")
+                raise LockError(
+                    f"{self.root} holds a build of the pipeline {held!r}, not {pipeline!r}; give another --out"
+                )
             return
         foreign = sorted(p.name for p in self.root.iterdir() if p.name != ".lock")
         if foreign:

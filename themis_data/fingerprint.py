@@ -16,8 +16,15 @@ from pathlib import Path
 from typing import Any
 
 # Packages whose code shapes what a step computes; the engine and the command line only move rows.
-_SHAPING = ("themis_data.stages", "themis_data.sources", "themis_data.llm", "themis_data.code", "themis_data.criteria",
-            "themis_data.text", "themis_data.publish.layouts")
+_SHAPING = (
+    "themis_data.stages",
+    "themis_data.sources",
+    "themis_data.llm",
+    "themis_data.code",
+    "themis_data.criteria",
+    "themis_data.text",
+    "themis_data.publish.layouts",
+)
 _DATA_SUFFIXES = (".yaml", ".j2", ".txt")
 
 WHERE_IT_RUNS = "where_it_runs"
@@ -138,8 +145,10 @@ def _is_module(name: str) -> bool:
     spec = importlib.util.find_spec(parent)
     if spec is None or not spec.submodule_search_locations:
         return False
-    return any((Path(place) / f"{leaf}.py").is_file() or (Path(place) / leaf / "__init__.py").is_file()
-               for place in spec.submodule_search_locations)  # fmt: skip
+    return any(
+        (Path(place) / f"{leaf}.py").is_file() or (Path(place) / leaf / "__init__.py").is_file()
+        for place in spec.submodule_search_locations
+    )
 
 
 def _drop_docstrings(tree: ast.AST) -> None:
@@ -168,11 +177,13 @@ def step_fingerprint(config: Any) -> str:
     """
     cls = type(config)
     identity = config.identity() if hasattr(config, "identity") else {}
-    return digest({
-        "name": cls.__module__,
-        "version": config.version,
-        "settings": settings_that_matter(config),
-        "code": code_digest(cls.__module__),
-        "distributions": {name: distribution_version(name) for name in getattr(config, "distributions", ())},
-        "identity": identity,
-    })
+    return digest(
+        {
+            "name": cls.__module__,
+            "version": config.version,
+            "settings": settings_that_matter(config),
+            "code": code_digest(cls.__module__),
+            "distributions": {name: distribution_version(name) for name in getattr(config, "distributions", ())},
+            "identity": identity,
+        }
+    )

@@ -44,15 +44,24 @@ class StepCount:
         dropped = dict(self.dropped)
         for reason, count in other.dropped.items():
             dropped[reason] = dropped.get(reason, 0) + count
-        return StepCount(step=self.step, rows_in=self.rows_in + other.rows_in, rows_out=self.rows_out + other.rows_out,
-                         dropped=dropped, parents_kept=self.parents_kept + other.parents_kept,
-                         seconds=self.seconds + other.seconds)  # fmt: skip
+        return StepCount(
+            step=self.step,
+            rows_in=self.rows_in + other.rows_in,
+            rows_out=self.rows_out + other.rows_out,
+            dropped=dropped,
+            parents_kept=self.parents_kept + other.parents_kept,
+            seconds=self.seconds + other.seconds,
+        )
 
     def then(self, later: "StepCount") -> "StepCount":
         """Two operations of one step, one after the other on the same rows."""
         both = self + later
-        return dataclasses.replace(both, rows_in=self.rows_in, rows_out=later.rows_out,
-                                   parents_kept=self.parents_kept - sum(later.dropped.values()))
+        return dataclasses.replace(
+            both,
+            rows_in=self.rows_in,
+            rows_out=later.rows_out,
+            parents_kept=self.parents_kept - sum(later.dropped.values()),
+        )
 
     @property
     def is_conserved(self) -> bool:
@@ -93,7 +102,9 @@ def shard_record(content: Mapping[str, Any]) -> ShardRecord:
 
 def write_record(path: Path, content: Any) -> None:
     """Write JSON that carries its own checksum, so that it is there whole or not at all, and survives a power cut."""
-    plain = dataclasses.asdict(content) if dataclasses.is_dataclass(content) and not isinstance(content, type) else content
+    plain = (
+        dataclasses.asdict(content) if dataclasses.is_dataclass(content) and not isinstance(content, type) else content
+    )
     text = json.dumps({**plain, _CHECKSUM: digest(_plain(plain))}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
     write_atomically(path, text.encode("utf-8"))
 
@@ -108,8 +119,10 @@ def read_record(path: Path) -> dict[str, Any]:
     except (ValueError, KeyError, AttributeError) as error:
         raise ManifestError(f"{path}: not a record ({error}); remove it and build again") from error
     if checksum != digest(_plain(content)):
-        raise ManifestError(f"{path}: the record was edited after it was written (its checksum does not fit); "
-                            f"restore it, or remove it and build again")  # fmt: skip
+        raise ManifestError(
+            f"{path}: the record was edited after it was written (its checksum does not fit); "
+            f"restore it, or remove it and build again"
+        )
     return content
 
 

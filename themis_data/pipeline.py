@@ -3,13 +3,12 @@
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from themis_data.engine.rows import Rows, Stage
-from themis_data.engine.segment import Segment, Source, Work
+from themis_data.engine.segment import Segment, Work
 from themis_data.errors import PipelineError
 from themis_data.fingerprint import digest, settings_that_matter, step_fingerprint
 from themis_data.lookup import find, find_pipeline, unknown
@@ -104,7 +103,9 @@ def load_pipeline(name_or_path: str, overrides: Sequence[str] = ()) -> Pipeline:
     )
     merge = tuple(s for s, r in zip(steps, raw, strict=True) if r.branch is None)
     write = _settings(Write, content.get("write", {}), f"{where}, write")
-    pipeline = Pipeline(name=content.get("name", path.stem), path=path, seed=seed, branches=branches, merge=merge, write=write)
+    pipeline = Pipeline(
+        name=content.get("name", path.stem), path=path, seed=seed, branches=branches, merge=merge, write=write
+    )
     _check(pipeline, where)
     return pipeline
 
@@ -162,8 +163,10 @@ def _override(steps: list[_RawStep], override: str, where: str) -> None:
     if not found:
         of_phase = [step for step in steps if step.phase == owner and name in _fields(_config_class(step, where))]
         if len(of_phase) > 1:
-            raise PipelineError(f"--set {override!r}: several steps of the phase {owner!r} have {name!r}: "
-                                f"{', '.join(f'{step.id}.{name}' for step in of_phase)}")  # fmt: skip
+            raise PipelineError(
+                f"--set {override!r}: several steps of the phase {owner!r} have {name!r}: "
+                f"{', '.join(f'{step.id}.{name}' for step in of_phase)}"
+            )
         found = of_phase
     if not found:
         raise PipelineError(f"--set {override!r}: " + unknown("step", owner, [step.id for step in steps]))
@@ -222,8 +225,10 @@ def _check(pipeline: Pipeline, where: str) -> None:
         raise PipelineError(f"{where}: the branches end in different schemas: {ends}; they can be merged only in one")
     end = _check_chain(pipeline.merge, kinds.pop(), "the branches", where)
     if end != "preference":
-        raise PipelineError(f"{where}: the pipeline ends in {end!r}; a data set is written from 'preference' "
-                            f"(assign_system_prompts makes it)")  # fmt: skip
+        raise PipelineError(
+            f"{where}: the pipeline ends in {end!r}; a data set is written from 'preference' "
+            f"(assign_system_prompts makes it)"
+        )
     for name in pipeline.write.configs:
         if name not in known_layouts():
             raise PipelineError(f"{where}, write: " + unknown("config", name, known_layouts()))
@@ -235,7 +240,9 @@ def _check_chain(steps: Sequence[Step], start: str, before: str, where: str) -> 
     schema(start)
     for step in steps:
         if step.config.reads != start:
-            raise PipelineError(f"{where}, step {step.id!r}: it reads {step.config.reads!r}, but {before} gives {start!r}")
+            raise PipelineError(
+                f"{where}, step {step.id!r}: it reads {step.config.reads!r}, but {before} gives {start!r}"
+            )
         start, before = step.config.writes, f"step {step.id!r}"
         schema(start)
     return start
@@ -254,8 +261,13 @@ def tracks(pipeline: Pipeline) -> tuple[Track, ...]:
     """All segments of a pipeline: one track a branch, then the merge."""
     result = []
     for branch in pipeline.branches:
-        source = Segment(name=f"{branch.name}.source", fingerprint=branch.source.fingerprint, reads="",
-                         source=branch.source.config, source_step=branch.source.id)  # fmt: skip
+        source = Segment(
+            name=f"{branch.name}.source",
+            fingerprint=branch.source.fingerprint,
+            reads="",
+            source=branch.source.config,
+            source_step=branch.source.id,
+        )
         segments = _segments(branch.name, branch.steps, branch.source.config.writes)
         result.append(Track(name=branch.name, source=branch.source, segments=(source, *segments)))
     start = pipeline.branches[0].steps[-1].config.writes if pipeline.branches[0].steps else "preference"
@@ -275,8 +287,13 @@ def _segments(track: str, steps: Sequence[Step], reads: str) -> Iterator[Segment
 
     def close() -> Segment:
         nonlocal decisions, work, number, parts, reads
-        segment = Segment(name=f"{track}.{number}.{phase}", fingerprint=digest(parts), reads=reads,
-                          decisions=tuple(decisions), work=tuple(work))  # fmt: skip
+        segment = Segment(
+            name=f"{track}.{number}.{phase}",
+            fingerprint=digest(parts),
+            reads=reads,
+            decisions=tuple(decisions),
+            work=tuple(work),
+        )
         reads = segment.work[-1].stage.writes if segment.work else reads
         decisions, work, parts, number = [], [], [], number + 1
         return segment

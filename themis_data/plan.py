@@ -26,12 +26,29 @@ def plan(pipeline: Pipeline, out: Path) -> dict[str, Any]:
             is_upstream_done = is_upstream_done and state == "unchanged"
             ids = [segment.source_step] if segment.source else _step_ids(segment)
             phase = steps[ids[0]].phase
-            segments.append({"track": track.name, "segment": segment.name, "phase": phase,
-                             "steps": [_step(steps[i]) for i in ids], "state": state, "why": why})
-    return {"pipeline": pipeline.name, "file": str(pipeline.path), "out": str(out), "seed": pipeline.seed,
-            "settings": {s.id: settings_that_matter(s.config) for s in pipeline.steps}, "segments": segments,
-            "write": {"shards": pipeline.write.shards, "splits": dict(pipeline.write.splits),
-                      "configs": list(pipeline.write.configs)}}
+            segments.append(
+                {
+                    "track": track.name,
+                    "segment": segment.name,
+                    "phase": phase,
+                    "steps": [_step(steps[i]) for i in ids],
+                    "state": state,
+                    "why": why,
+                }
+            )
+    return {
+        "pipeline": pipeline.name,
+        "file": str(pipeline.path),
+        "out": str(out),
+        "seed": pipeline.seed,
+        "settings": {s.id: settings_that_matter(s.config) for s in pipeline.steps},
+        "segments": segments,
+        "write": {
+            "shards": pipeline.write.shards,
+            "splits": dict(pipeline.write.splits),
+            "configs": list(pipeline.write.configs),
+        },
+    }
 
 
 def _built_segments(folder: RunFolder) -> dict[str, str]:
@@ -58,6 +75,10 @@ def _state(segment: Segment, built: dict[str, str], is_upstream_done: bool) -> t
 
 def _step(step: Step) -> dict[str, Any]:
     config = step.config
-    return {"id": step.id, "use": step.use, "reads": getattr(config, "reads", None), "writes": config.writes,
-            "fingerprint": step.fingerprint}
-
+    return {
+        "id": step.id,
+        "use": step.use,
+        "reads": getattr(config, "reads", None),
+        "writes": config.writes,
+        "fingerprint": step.fingerprint,
+    }

@@ -39,8 +39,9 @@ class Column:
     @property
     def arrow(self) -> pa.Field:
         metadata = {"doc": self.doc} | ({"unit": self.unit} if self.unit else {})
-        return pa.field(self.name, pa.int64() if self.labels else _TYPES[self.type], nullable=self.null,
-                        metadata=metadata)  # fmt: skip
+        return pa.field(
+            self.name, pa.int64() if self.labels else _TYPES[self.type], nullable=self.null, metadata=metadata
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,9 @@ class Schema:
         wrong = sorted(set(columns) - set(self.names))
         lacking = sorted(c.name for c in self.columns if not c.null and c.name not in columns)
         if wrong or lacking:
-            raise SchemaError(f"schema {self.name}: columns that it does not have: {wrong}; columns that lack: {lacking}")
+            raise SchemaError(
+                f"schema {self.name}: columns that it does not have: {wrong}; columns that lack: {lacking}"
+            )
         arrays = [
             _as_array(columns[c.name], c.arrow.type) if c.name in columns else pa.nulls(length, c.arrow.type)
             for c in self.columns
@@ -84,19 +87,24 @@ class Schema:
         """
         lacking = [c.name for c in self.columns if c.name not in table.column_names]
         if lacking:
-            raise SchemaError(f"{where}: columns {lacking} of schema {self.name} v{self.version} lack; "
-                              f"found {table.column_names}")  # fmt: skip
+            raise SchemaError(
+                f"{where}: columns {lacking} of schema {self.name} v{self.version} lack; found {table.column_names}"
+            )
         arrays = []
         for column in self.columns:
             field, array = column.arrow, table.column(column.name)
             if array.type != field.type:
                 if not (pa.types.is_null(array.type) or _same_family(array.type, field.type)):
-                    raise SchemaError(f"{where}: column {column.name!r} is {array.type}, schema {self.name} "
-                                      f"v{self.version} says {field.type}")  # fmt: skip
+                    raise SchemaError(
+                        f"{where}: column {column.name!r} is {array.type}, schema {self.name} "
+                        f"v{self.version} says {field.type}"
+                    )
                 array = array.cast(field.type)
             if array.null_count and not column.null:
-                raise SchemaError(f"{where}: column {column.name!r} is null in {array.null_count} of {len(array)} rows; "
-                                  f"schema {self.name} v{self.version} forbids nulls there")  # fmt: skip
+                raise SchemaError(
+                    f"{where}: column {column.name!r} is null in {array.null_count} of {len(array)} rows; "
+                    f"schema {self.name} v{self.version} forbids nulls there"
+                )
             arrays.append(array)
         return pa.Table.from_arrays(arrays, schema=self.arrow)
 
@@ -148,7 +156,9 @@ def _read(path: Path) -> Schema:
         columns = tuple(_column(c) for c in content.pop("columns"))
         read = Schema(**{**content, "key": tuple(content["key"])}, columns=columns)
     except (TypeError, KeyError) as error:
-        raise SchemaError(f"{path}: {error}; a schema has name, version, doc, key and columns (name, type, doc)") from error
+        raise SchemaError(
+            f"{path}: {error}; a schema has name, version, doc, key and columns (name, type, doc)"
+        ) from error
     for column in columns:
         if column.type not in _TYPES and not column.labels:
             raise SchemaError(f"{path}: column {column.name!r}: " + unknown("type", column.type, _TYPES))

@@ -66,12 +66,16 @@ def _check_segment(folder: RunFolder, segment: dict[str, Any]) -> tuple[list[Sha
             checked += 1
         for count in record.steps:
             if not count.is_conserved:
-                faults.append(f"{folder.root / entry['record']}: step {count.step} lost rows: {count.rows_in} in, "
-                              f"{count.parents_kept} kept, {sum(count.dropped.values())} dropped")
+                faults.append(
+                    f"{folder.root / entry['record']}: step {count.step} lost rows: {count.rows_in} in, "
+                    f"{count.parents_kept} kept, {sum(count.dropped.values())} dropped"
+                )
         is_source = not segment["reads"]
         if not is_source and record.drops.rows != sum(sum(c.dropped.values()) for c in record.steps):
-            faults.append(f"{folder.root / record.drops.path}: {record.drops.rows} rows, but the steps dropped "
-                          f"{sum(sum(c.dropped.values()) for c in record.steps)}")
+            faults.append(
+                f"{folder.root / record.drops.path}: {record.drops.rows} rows, but the steps dropped "
+                f"{sum(sum(c.dropped.values()) for c in record.steps)}"
+            )
         records.append(record)
     for entry in segment["marks"]:
         checked += 1
@@ -126,8 +130,15 @@ def _plain(type_: pa.DataType) -> str:
 def _check_parents(folder: RunFolder, manifest: dict[str, Any], shards: dict[str, list[ShardRecord]]) -> Iterator[str]:
     """Every parent of a row in a segment that makes new rows is a row of the segment before it."""
     sources = [s["name"] for s in manifest["segments"] if not s["reads"]]
-    known = pa.chunked_array([c for n in sources for r in shards[n]
-                              for c in read_table(folder.root / r.rows.path, ["row_id"])["row_id"].chunks] or [pa.array([], "string")])
+    known = pa.chunked_array(
+        [
+            c
+            for n in sources
+            for r in shards[n]
+            for c in read_table(folder.root / r.rows.path, ["row_id"])["row_id"].chunks
+        ]
+        or [pa.array([], "string")]
+    )
     for record in shards[manifest["segments"][-1]["name"]]:
         table = read_table(folder.root / record.rows.path, ["row_id", "parent_ids"])
         parents = pc.list_flatten(table["parent_ids"])
@@ -145,14 +156,20 @@ def clean(root: Path, *, dry_run: bool) -> tuple[int, int]:
     manifest: dict[str, Any] = folder.manifest()
     with folder.locked(manifest["name"]):
         kept = set(_used(folder, manifest))
-        going = [path for top in ("segments", "side", "tmp") for path in sorted((root / top).rglob("*"))
-                 if path.is_file() and path.relative_to(root).as_posix() not in kept]
+        going = [
+            path
+            for top in ("segments", "side", "tmp")
+            for path in sorted((root / top).rglob("*"))
+            if path.is_file() and path.relative_to(root).as_posix() not in kept
+        ]
         size = sum(path.stat().st_size for path in going)
         if not dry_run:
             for path in going:
                 path.unlink()
-            for place in sorted((p for top in ("segments", "side", "tmp") for p in (root / top).rglob("*") if p.is_dir()),
-                                reverse=True):
+            for place in sorted(
+                (p for top in ("segments", "side", "tmp") for p in (root / top).rglob("*") if p.is_dir()),
+                reverse=True,
+            ):
                 if not any(place.iterdir()):
                     place.rmdir()
     return len(going), size
@@ -167,4 +184,3 @@ def _used(folder: RunFolder, manifest: dict[str, Any]) -> Iterator[str]:
         for entry in segment["marks"]:
             yield entry["record"]
             yield from (file["path"] for file in read_record(folder.root / entry["record"])["files"])
-

@@ -1,1 +1,1 @@
-"""What is known about source code as such: languages, their grammars, and what a syntax tree says about a file."""
+"""Source code as such: languages, their grammars, and what a syntax tree says about a file."""

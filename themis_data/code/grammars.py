@@ -1,9 +1,10 @@
 """Tree-sitter grammars: where a language's grammar comes from, and a parse that always ends.
 
-`bundle` is tree-sitter-languages, one shared library with every grammar; it has no wheel past Python 3.12 and its
-Python interface does not work under a current tree-sitter, so the library is loaded directly. `wheels` are the official
-distributions, one a language. `auto` is the bundle where it is installed and the wheels elsewhere. The two disagree on a
-few files, so `resolved` names what is used and belongs into fingerprints; a missing grammar is an error, never another one.
+`bundle` is tree-sitter-languages, one shared library with every grammar; it has no wheel past Python 3.12 and
+its Python interface does not work under a current tree-sitter, so the library is loaded directly. `wheels`
+are the official distributions, one a language. `auto` is the bundle where it is installed and the wheels
+elsewhere. The two disagree on a few files, so `resolved` names what is used and belongs into fingerprints; a
+missing grammar is an error, never another one.
 """
 
 import ctypes
@@ -32,7 +33,8 @@ _local = threading.local()
 def resolved(language: str, grammars: Grammars = "auto") -> str:
     """Distribution and version of the grammar that a parse would use, such as `tree-sitter-python 0.25.0`.
 
-    Raises `MissingExtra` with the pip line where it is not installed, and `PipelineError` where no such grammar exists.
+    Raises `MissingExtra` with the pip line where it is not installed, and `PipelineError` where no such
+    grammar exists.
     """
     known = by_name(language)
     if _uses_bundle(known, grammars):
@@ -48,8 +50,8 @@ def resolved(language: str, grammars: Grammars = "auto") -> str:
 def parser(language: str, grammars: Grammars = "auto") -> tree_sitter.Parser:
     """The calling thread's parser for a language; made once, then reused.
 
-    A parser keeps state while it parses and Python may switch threads meanwhile, so no two threads share one. Raises as
-    `resolved` does.
+    A parser keeps state while it parses and Python may switch threads meanwhile, so no two threads share one.
+    Raises as `resolved` does.
     """
     parsers: dict[tuple[str, str], tree_sitter.Parser] | None = getattr(_local, "parsers", None)
     if parsers is None:
@@ -77,9 +79,10 @@ def grammar(language: str, grammars: Grammars = "auto") -> tree_sitter.Language:
     return tree_sitter.Language(getattr(module, known.wheel.function)())
 
 
-# Work allowed to one parse, counted and not timed, so that the same input gives the same answer on every machine.
-# tree-sitter asks us once every 100 parser operations: at most 21 times a kB in 4,000 files of the eight languages, at
-# most 40 where a file is parsed as another language, and for a fraction of a millisecond each time.
+# Work allowed to one parse, counted and not timed, so that the same input gives the same answer on every
+# machine. tree-sitter asks us once every 100 parser operations: at most 21 times a kB in 4,000 files of the
+# eight languages, at most 40 where a file is parsed as another language, and for a fraction of a millisecond
+# each time.
 _BASE_CHECKS = 500
 _BYTES_A_CHECK = 20
 
@@ -87,8 +90,8 @@ _BYTES_A_CHECK = 20
 def parse(source: bytes, language: str, grammars: Grammars = "auto") -> tree_sitter.Tree | None:
     """The syntax tree of a source, or None where parsing it would cost far more than any real file does.
 
-    The caller bounds the size of the source; time then grows with it, 0.1 s a MB for code and up to about 20 s a MB for
-    noise. Bytes that are not UTF-8 become error nodes. Raises as `resolved` does.
+    The caller bounds the size of the source; time then grows with it, 0.1 s a MB for code and up to about 20
+    s a MB for noise. Bytes that are not UTF-8 become error nodes. Raises as `resolved` does.
     """
     if _may_explode(source):
         return None
@@ -113,9 +116,10 @@ def parse(source: bytes, language: str, grammars: Grammars = "auto") -> tree_sit
         return None
 
 
-# The last step of a parse cannot be interrupted, and after a chain of operators that never ends its time and memory grow
-# with the square of their number: 2,000 in 14 kB of broken Python took 2 s and 1.8 GB. No file of the eight languages
-# has even 500 in one line of one statement. Chains over many lines still get through: workers need a memory limit.
+# The last step of a parse cannot be interrupted, and after a chain of operators that never ends its time and
+# memory grow with the square of their number: 2,000 in 14 kB of broken Python took 2 s and 1.8 GB. No file of
+# the eight languages has even 500 in one line of one statement. Chains over many lines still get through:
+# workers need a memory limit.
 _MAX_CHAINED_OPERATORS = 500
 _STATEMENT_ENDS = re.compile(rb"[;{},]")
 _NOT_OPERATORS = re.compile(rb"[^<>=/*+\-|&?%^]+")
@@ -151,7 +155,8 @@ def _uses_bundle(language: Language, grammars: Grammars) -> bool:
 
 def _no_wheel(language: Language) -> MissingExtra:
     return MissingExtra(
-        f"{language.name} has its grammar in {BUNDLE} only: pip install '{BUNDLE_REQUIREMENT}' (Python 3.12 or earlier)"
+        f"{language.name} has its grammar in {BUNDLE} only: pip install '{BUNDLE_REQUIREMENT}' "
+        "(it has wheels up to Python 3.12)"
     )
 
 

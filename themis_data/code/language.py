@@ -45,8 +45,8 @@ class DefinitionRule:
 class Language:
     """One programming language, as its file in `languages/` describes it.
 
-    A language with neither grammar nor wheel is known by its extensions only and cannot be parsed; one without
-    `max_error_share` is outside the eight that the corpus publishes, and nothing was measured for it.
+    A language with neither grammar nor wheel is known by its extensions only and cannot be parsed; one
+    without `max_error_share` is outside the eight that the corpus publishes, and nothing was measured for it.
     """
 
     name: str
@@ -97,8 +97,9 @@ def by_name(name: str) -> Language:
 def language_of_path(path: str) -> str | None:
     """Canonical name of the language that the path's extension belongs to; null where no language claims it.
 
-    The case of an extension matters only where a language lists it in capitals (`.C` and `.H` are C++ by custom,
-    `.S` is assembly); otherwise `.PY` is `.py`. A `.h` file counts as C. Paths are git's, with forward slashes.
+    The case of an extension matters only where a language lists it in capitals (`.C` and `.H` are C++ by
+    custom, `.S` is assembly); otherwise `.PY` is `.py`. A `.h` file counts as C. Paths are git's, with
+    forward slashes.
     """
     extension = posixpath.splitext(path)[1]
     by_extension = _by_extension()
@@ -106,7 +107,8 @@ def language_of_path(path: str) -> str | None:
 
 
 def languages_of_path(path: str) -> tuple[str, ...]:
-    """All languages that the path may be in, the likeliest first: (`C`, `C++`) for a `.h` file; empty if none.
+    """All languages that the path may be in, the likeliest first: (`C`, `C++`) for a `.h` file; empty if
+    none.
 
     The path cannot tell more; the text can, by the language in which it has fewer syntax errors.
     """
@@ -129,7 +131,7 @@ def _by_extension() -> dict[str, str]:
         for extension in language.extensions:
             if extension in claimed:
                 raise PipelineError(
-                    f"languages: {claimed[extension]} and {language.name} both list {extension}; one of them may"
+                    f"languages: {claimed[extension]} and {language.name} both list {extension}"
                 )
             claimed[extension] = language.name
     return claimed
@@ -157,7 +159,7 @@ class _Loader(yaml.SafeLoader):
 
 def _read(path: Path) -> Language:
     with path.open(encoding="utf-8") as file:
-        content: dict[str, Any] = yaml.load(file, _Loader)  # noqa: S506 - a subclass of SafeLoader
+        content: dict[str, Any] = yaml.load(file, _Loader)  # noqa: S506 - this is a SafeLoader
     known = {one.name for one in fields(Language)}
     strange = sorted(set(content) - known)
     if strange:

@@ -66,6 +66,7 @@ class _Table:
     transparent_methods: frozenset[str]  # x.f() that could
     symmetric_calls: frozenset[str]  # the order of arguments makes no difference, or any other is an error
     identifier: str
+    string: str
     keyword_argument: str
     negation: str
     negation_word: str
@@ -147,6 +148,7 @@ _PYTHON = _Table(
     transparent_methods=_words("lower upper strip lstrip rstrip swapcase copy"),
     symmetric_calls=_words("min max gcd zip isinstance range getattr hasattr map filter print"),
     identifier="identifier",
+    string="string",
     keyword_argument="keyword_argument",
     negation="not_operator",
     negation_word="not ",
@@ -523,6 +525,8 @@ def _changed_calls(body: _Body, site: _Site) -> Iterator[_Edit]:
     fits = site.parent is not None and site.parent.type in (table.arguments, table.assignment)
     if function.type == table.identifier:
         name = body.text(function)
+        if name in table.container_calls and site.parent is not None and site.parent.type == table.comparison:
+            return  # a set against a list is never equal
         for other in _other_words(table.similar_calls, name):
             if len(given) == 1 or (name, other) in (("min", "max"), ("max", "min")):
                 yield _replace(function, other, "similar_call")
@@ -647,6 +651,8 @@ def _wrong_variables(body: _Body) -> Iterator[_Edit]:
             continue
         if not any(name == other for _, other, _ in bound):
             continue  # a global, a built-in
+        if parent.type == table.comparison and any(child.type == table.string for child in parent.children):
+            continue  # the other variable is hardly ever a string too
         beside = {body.text(child) for child in parent.children}
         for place, other, scopes in bound:
             visible = scopes == site.scopes[: len(scopes)]

@@ -168,7 +168,8 @@ def _hardest(bugs: list[Bug]) -> list[Bug]:
     return [bug for _, bug in sorted(zip(turns, ranked, strict=True), key=lambda pair: pair[0])]
 
 
-# The next two functions never run in this process: their source is sent into the sandbox, so each imports what it needs.
+# The next two functions never run in this process: their source is sent into the sandbox. So each imports what it
+# needs, and nothing outside them is in reach.
 
 
 def _run_test(token: str, entry_point: str, reference: str, test: str) -> None:

@@ -1,11 +1,12 @@
 """What a syntax tree says about a source: how much of it parses, its tokens, definitions, names and comments.
 
-Pure functions over bytes. They walk trees with a cursor and never by recursion, so nesting of any depth is fine. Text is
-decoded as UTF-8 with bytes that are not UTF-8 written as `\\xNN`, so that different bytes stay different. Lines are
-counted from 0. Every function raises what `grammars.resolved` raises, and nothing on account of the source itself.
+Pure functions over bytes. They walk trees with a cursor and never by recursion, so nesting of any depth is
+fine. Text is decoded as UTF-8 with bytes that are not UTF-8 written as `\\xNN`, so that different bytes stay
+different. Lines are counted from 0. Every function raises what `grammars.resolved` raises, and nothing on
+account of the source itself.
 
-Where `grammars.parse` gives a source up, `measure` says so; the other functions then answer on the safe side: one token,
-no definitions and comments, and every word as an identifier.
+Where `grammars.parse` gives a source up, `measure` says so; the other functions then answer on the safe side:
+one token, no definitions and comments, and every word as an identifier.
 """
 
 import inspect
@@ -36,8 +37,8 @@ class SyntaxMeasure:
     def num_errors(self) -> int:
         """Bytes and tokens that the grammar could not place; the number to compare two versions of a file by.
 
-        Where macros or new syntax make a whole language's files fail a little, as in C and C++, a version that has more
-        of these than the other tells far more than any limit on `error_share`.
+        Where macros or new syntax make a whole language's files fail a little, as in C and C++, a version
+        that has more of these than the other tells far more than any limit on `error_share`.
         """
         return self.total_bytes if self.gave_up else self.error_bytes + self.missing_count
 
@@ -45,9 +46,9 @@ class SyntaxMeasure:
     def error_share(self) -> float:
         """Share of the source, 0..1, that the grammar could not place.
 
-        (`error_bytes` + one for every MISSING token) / all bytes of the source, at most 1. What still parses inside an
-        ERROR node is not counted: one macro with an unmatched brace makes the parser wrap a whole file of good
-        functions in ERROR. 0.0 for an empty source, 1.0 for one that was given up.
+        (`error_bytes` + one for every MISSING token) / all bytes of the source, at most 1. What still parses
+        inside an ERROR node is not counted: one macro with an unmatched brace makes the parser wrap a whole
+        file of good functions in ERROR. 0.0 for an empty source, 1.0 for one that was given up.
         """
         if self.gave_up:
             return 1.0
@@ -61,8 +62,8 @@ def measure(
 ) -> SyntaxMeasure:
     """How well a source parses, and whether its tree has at least `min_depth` levels, leaves included.
 
-    Costs little more than the parse: errors are looked for only in subtrees that have some, and depth only until it is
-    enough. `x = 1` has 4 levels in Python, a file of comments has 2.
+    Costs little more than the parse: errors are looked for only in subtrees that have some, and depth only
+    until it is enough. `x = 1` has 4 levels in Python, a file of comments has 2.
     """
     tree = parse(source, language, grammars)
     if tree is None:
@@ -77,10 +78,11 @@ def code_tokens(
 ) -> list[tuple[str, str]]:
     """The code without its layout: (node type, text) of every leaf in order, no comments and no white space.
 
-    Two sources give the same list exactly if they differ in nothing but white space and comments that mean nothing. A
-    string is one leaf with all of its text. White space that means something shows, because every named inner node is
-    followed by a mark (its type, empty text): `return` and its value on two lines, or another indentation in Python,
-    make other marks. Whoever wants leaves alone keeps the pairs whose text is not empty.
+    Two sources give the same list exactly if they differ in nothing but white space and comments that mean
+    nothing. A string is one leaf with all of its text. White space that means something shows, because every
+    named inner node is followed by a mark (its type, empty text): `return` and its value on two lines, or
+    another indentation in Python, make other marks. Whoever wants leaves alone keeps the pairs whose text is
+    not empty.
 
     Line ends are compared as `\\n`. `drop_docstrings` leaves out docstrings too, in languages that have them.
     """
@@ -155,7 +157,7 @@ def comments(source: bytes, language: str, *, grammars: Grammars = "auto") -> li
 
 
 def identifiers(source: bytes, language: str, *, grammars: Grammars = "auto") -> frozenset[str]:
-    """Every name in the code: of variables, members, types and labels; words in unparsed macro bodies count too."""
+    """Every name in the code: variables, members, types, labels, and the words in unparsed macro bodies."""
     spec = by_name(language)
     tree = parse(source, language, grammars)
     if tree is None:
@@ -183,7 +185,7 @@ class Definition:
 
 
 def definitions(source: bytes, language: str, *, grammars: Grammars = "auto") -> list[Definition]:
-    """What a source defines, in the order of their first lines; nested definitions follow the one they are in."""
+    """What a source defines, in the order of the source; nested definitions follow the one they are in."""
     spec = by_name(language)
     tree = parse(source, language, grammars)
     if tree is None:
@@ -192,10 +194,12 @@ def definitions(source: bytes, language: str, *, grammars: Grammars = "auto") ->
 
 
 def file_doc(source: bytes, language: str, *, grammars: Grammars = "auto") -> str | None:
-    """What the file says about itself: its module docstring, or the first comment block that is not a licence.
+    """What the file says about itself: its module docstring, or the first comment block that is not a
+    licence.
 
-    Null if there is none. A block counts where only other comments come before it and no definition starts on the line
-    after it (that block is the definition's own). Licence paragraphs inside a block end it; remarks to tools are left out.
+    Null if there is none. A block counts where only other comments come before it and no definition starts on
+    the line after it (that block is the definition's own). Licence paragraphs inside a block end it; remarks
+    to tools are left out.
     """
     spec = by_name(language)
     tree = parse(source, language, grammars)
@@ -311,7 +315,7 @@ class _Outline:
             level.comments = [node]
 
     def _is_attached(self, comment: Node, node: Node) -> bool:
-        """Whether nothing lies between a comment and a node; a `/**` block may leave one line blank, as many do."""
+        """Whether nothing lies between a comment and a node; below a `/**` block one line may be blank."""
         distance = node.start_point.row - _last_line(comment)
         if distance == 2 and self.source.startswith(b"/**", comment.start_byte):
             return _LICENCE.search(_slice(self.source, comment)) is None
@@ -361,10 +365,12 @@ class _Outline:
         return self._qualified(node, own), kind, is_listed
 
     def _class_behind_a_macro(self, node: Node) -> str | None:
-        """`class EXPORT_MACRO Name { ... }` looks like a function `Name` that returns a `class EXPORT_MACRO`."""
+        """`class EXPORT Name { ... }` looks like a function `Name` that returns a `class EXPORT`: its kind."""
         returned = node.child_by_field_name("type")
         declarator = node.child_by_field_name("declarator")
-        if returned is None or declarator is None or declarator.type not in ("identifier", "qualified_identifier"):
+        if returned is None or declarator is None:
+            return None
+        if declarator.type not in ("identifier", "qualified_identifier"):
             return None
         rule = self.spec.definition_nodes.get(returned.type)
         return rule.kind if rule is not None and rule.needs_body else None
@@ -435,7 +441,7 @@ class _Outline:
         return None
 
     def _macro_arguments(self, node: Node, declarator: Node) -> str:
-        """`(Suite, Case)` where a macro call with a body stands for a function, as in test frameworks; else nothing."""
+        """`(Suite, Case)` where a macro call with a body stands for a function, as tests do; else nothing."""
         if node.type != "function_definition" or declarator.type != "function_declarator":
             return ""
         parameters = declarator.child_by_field_name("parameters")
@@ -523,11 +529,12 @@ class _Outline:
 
 
 _LICENCE = re.compile(
-    r"copyright|licen[sc]ed? |spdx-license|all rights reserved|permission is hereby granted|\(c\) (?:19|20)\d\d"
-    r"|redistribution and use|without warranty|\blicen[sc]e\b",
+    r"copyright|\blicen[sc]ed?\b|all rights reserved|permission is hereby granted|\(c\) (?:19|20)\d\d"
+    r"|redistribution and use|without warranty",
     re.IGNORECASE,
 )
-_RULER = re.compile(r"\s*[-=*#~+/_]{3,}(?:.*[-=*#~+/_]{3,})?\s*|\s*[^\w\s]+\s*")  # a line, or a heading between two
+# A line of decoration, or a heading between two.
+_RULER = re.compile(r"\s*[-=*#~+/_]{3,}(?:.*[-=*#~+/_]{3,})?\s*|\s*[^\w\s]+\s*")
 _XML_NAME = re.compile(
     r"""<(?:see|seealso|paramref|typeparamref)\s+(?:cref|name|langword|href)="(?:[A-Z]:)?([^"]*)"\s*/?>"""
 )
@@ -588,7 +595,7 @@ def _docstring(node: Node) -> Node | None:
 
 
 def _docstring_text(source: bytes, statement: Node) -> str | None:
-    """The text between the quotes, indentation removed, escapes as written; null if blank or not a plain string."""
+    """The text between the quotes, unindented, escapes as written; null if blank or not a plain string."""
     match = re.fullmatch(r"([rRuU]?)(\"\"\"|'''|\"|')(.*)\2", _slice(source, statement).strip(), re.DOTALL)
     return inspect.cleandoc(match[3]).strip() or None if match is not None else None
 
@@ -604,7 +611,7 @@ _BLANK = re.compile(rb"(?:\s|\\\r?\n|\xef\xbb\xbf)*")
 
 
 def _errors(root: Node) -> tuple[int, int]:
-    """Bytes of the tokens directly under an ERROR node, comments left out, and the number of MISSING tokens."""
+    """Bytes of the tokens directly under an ERROR node, without comments, and the number of MISSING tokens."""
     error_bytes = missing_count = 0
     is_error_above: list[bool] = []  # of every open node
     cursor = root.walk()
@@ -684,7 +691,7 @@ def _slice(source: bytes, node: Node) -> str:
 
 
 def _add_gap(tokens: list[tuple[str, str]], between: bytes, spec: Language) -> None:
-    """Text that no node covers, such as a directive unknown to the grammar, must not get lost; comments may."""
+    """Keeps text that no node covers, such as a directive unknown to the grammar, unless it is a comment."""
     if _BLANK.fullmatch(between) is None:
         lines = (line.strip() for line in _text(between).split("\n"))
         text = " ".join(" ".join(line.split()) for line in lines if not line.startswith(spec.line_comments))

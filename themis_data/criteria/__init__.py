@@ -6,7 +6,7 @@ the five that commits are labelled with, the words that speak for it in a messag
 
 import re
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,14 +30,14 @@ class MessageRules:
 
     strong: tuple[str, ...]  # names the criterion by itself
     terms: tuple[str, ...]  # typical words
-    opening: tuple[str, ...]  # typical words that count only where the subject begins with them
-    weak: tuple[str, ...]  # says little alone and yields to any other criterion; only at the subject's beginning
-    body: tuple[str, ...]  # enough in the body of a message whose subject names no criterion
-    needs: tuple[str, ...]  # a subject without one of these has no `terms`; empty: nothing is needed
-    prefixes: Mapping[str, str]  # conventional-commit type -> the strength it counts as
-    never: tuple[str, ...]  # a subject with one of these is about something else, whatever else it says
-    denied_by: tuple[str, ...]  # words that deny a term when they stand at most three words before it
-    unmixed: bool  # true: a message that also has another criterion's word counts as several intents
+    opening: tuple[str, ...] = ()  # typical words that count only where the subject begins with them
+    weak: tuple[str, ...] = ()  # says little alone and yields to any other criterion; only at the subject's beginning
+    body: tuple[str, ...] = ()  # enough in the body of a message whose subject names no criterion
+    needs: tuple[str, ...] = ()  # a subject without one of these has no `terms`; empty: nothing is needed
+    prefixes: Mapping[str, str] = field(default_factory=dict)  # conventional-commit type -> the strength it counts as
+    never: tuple[str, ...] = ()  # a subject with one of these is about something else, whatever else it says
+    denied_by: tuple[str, ...] = ()  # words that deny a term when they stand at most three words before it
+    unmixed: bool = False  # true: a message that also has another criterion's word counts as several intents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +45,9 @@ class DiffRules:
     """What the changed lines have to show, in kinds of evidence named in `evidence/*.yaml` or by `evidence.py`."""
 
     requires_any: tuple[str, ...]  # one of these, when the message is clear
-    weak_requires_any: tuple[str, ...]  # one of these, when the message has nothing but weak words
+    weak_requires_any: tuple[str, ...] = ()  # one of these, when the message has nothing but weak words
     max_code_lines: int  # changed lines of code on the side with more of them; a longer diff is no evidence
-    text_counts: bool  # false: a diff that changes nothing but the text of strings is no evidence
+    text_counts: bool = False  # false: a diff that changes nothing but the text of strings is no evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,21 +82,20 @@ def _criterion(path: Path) -> Criterion:
     fields = read_mapping(path)
     where = f"criteria/{path.name}"
     message, diff = fields.pop("message", None), fields.pop("diff", None)
-    fields["judge_points"] = tuple(fields.get("judge_points", ()))
     return _build(
         Criterion,
         {
-            **fields,
+            **_tuples(fields),
             "name": path.stem,
-            "message": None if message is None else _message_rules(message, where=where),
-            "diff": None if diff is None else _build(DiffRules, {"text_counts": False, **_tuples(diff)}, where=f"{where}, diff"),
+            "message": None if message is None else _message_rules(message, where=f"{where}, message"),
+            "diff": None if diff is None else _build(DiffRules, _tuples(diff), where=f"{where}, diff"),
         },
         where=where,
     )
 
 
 def _message_rules(fields: Mapping[str, Any], *, where: str) -> MessageRules:
-    rules = _build(MessageRules, {"unmixed": False, "opening": (), "body": (), "needs": (), "denied_by": (), **_tuples(fields)}, where=f"{where}, message")
+    rules = _build(MessageRules, _tuples(fields), where=where)
     looked_up = (*rules.strong, *rules.terms, *rules.opening, *rules.weak, *rules.body)
     for pattern in looked_up:
         if leading_letters(pattern) is None:

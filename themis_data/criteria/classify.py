@@ -19,6 +19,7 @@ _MESSAGES = Path(__file__).parent / "evidence" / "messages.yaml"
 _STRENGTHS: Mapping[str, float] = {"strong": 3.0, "terms": 2.0, "opening": 2.0, "weak": 1.0, "body": 3.0}
 _SUBJECT_FACTOR = 2.0
 _BODY_SUPPORT = 0.5  # what a body adds that has the words again: less than the margin
+_MAX_SUBJECT_CHARS = 500
 _MAX_BODY_CHARS = 3_000  # a longer body is a pasted log or a list of squashed commits
 _MAX_BULLETS = 5  # a body with more separate points is about more than one thing
 
@@ -134,15 +135,14 @@ _ISSUE = re.compile(
 _ISSUE_KEY = re.compile(r"^\W*(?:resolved issue:?\s*|fixed issue:?\s*|issue:?\s*)?\[?(?:[a-z]+-\d+|#\d+)\]?[\s:,-]*")
 _PREFIX = re.compile(r"^\[?([a-z][a-z-]*)\]?(?:\([^)]*\))?!?\s*:\s*|^\[([a-z]+)\]\s*")
 _CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
-_QUOTE = re.compile(r"^\s*(?:>|\|).*$|^(?: {4,}|\t).*$", re.MULTILINE)
 _WORD = re.compile(r"(?<![\w.#$@])[a-z0-9]{2,4}")  # not inside a name such as java.security or #release
 _BULLET = re.compile(r"^\s*(?:[-*+•]|\d+[.)])\s+\S", re.MULTILINE)
 
 
 def parse_message(message: str) -> Message:
     """What a message says, apart from what it is stamped with."""
-    lines = message.strip().lower().split("\n", 1)
-    subject, body = lines[0], lines[1] if len(lines) > 1 else ""
+    subject, _, body = message.strip().lower().partition("\n")
+    subject = subject[:_MAX_SUBJECT_CHARS].rstrip()
     if subject.endswith(("…", "...")) and body.lstrip().startswith(("…", "...")):
         head, _, body = body.lstrip().partition("\n")  # a title that the hosting site cut in two
         subject = subject.rstrip("….") + head.lstrip("….")
@@ -218,12 +218,14 @@ def _terms() -> Mapping[str, tuple[tuple[str, str, re.Pattern[str]], ...]]:
             for pattern in getattr(criterion.message, strength):
                 key = leading_letters(pattern)
                 assert key is not None, pattern
-                index.setdefault(key, []).append((criterion.name, strength, re.compile(rf"(?:{pattern})(?!\w|\(|\.\w)")))
+                # A word that goes on as a call or a path is a name in the code ("cleanup()", "security.md").
+                compiled = re.compile(rf"(?:{pattern})(?!\w|\(|\.\w)")
+                index.setdefault(key, []).append((criterion.name, strength, compiled))
     return {key: tuple(terms) for key, terms in index.items()}
 
 
 def _hits(message: Message) -> list[_Hit]:
-    """Terms in the subject and strong or typical terms in the body; of overlapping ones the longest, denied ones not."""
+    """Terms in the subject and in the body, the longest of those that overlap; denied ones are left out."""
     hits = _found_in(message.subject, in_subject=True)
     for criterion in all_criteria().values():
         if criterion.message and message.kind is not None and message.kind in criterion.message.prefixes:
@@ -334,9 +336,8 @@ def _several_intents(
     others = {hit.criterion for hit in hits if hit.in_subject or is_body_only or hit.criterion in scores} - {best}
     if rules is not None and rules.unmixed and others:
         return f"{best} mixed with {', '.join(sorted(others))}"
-    stated = {name for name, other in all_criteria().items() if other.message and message.kind in other.message.prefixes}
-    if message.kind == "refactor" and best not in stated:
-        return f"prefix {message.kind}, words of {best}"
+    if message.kind == "refactor" and rules is not None and "refactor" not in rules.prefixes:
+        return f"prefix refactor, words of {best}"
     if found := _pattern("second_intent").search(message.subject, 3):
         return f"second clause: {found[0].strip()}"
     if len(_BULLET.findall(message.body)) > _MAX_BULLETS:

@@ -83,7 +83,9 @@ def all_kinds() -> frozenset[str]:
 # Lines --------------------------------------------------------------------------------------------------------
 
 _STRING = r"\"\"\"|'''|\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`(?:\\.|[^`\\])*`"
-_ENGLISH = re.compile(r"\b(the|a|an|of|to|that|this|these|be|are|was|will|should|which|when|it|its|you|we|can|by)\b", re.I)
+_ENGLISH = re.compile(
+    r"\b(the|a|an|of|to|that|this|these|be|are|was|will|should|which|when|it|its|you|we|can|by)\b", re.IGNORECASE
+)
 _PROSE = re.compile(r"[A-Za-z][a-z']*(?:[ ,]+[A-Za-z`][\w'`-]*){3,}")
 
 
@@ -100,7 +102,7 @@ def _code_lines(lines: Sequence[str], *, language: str) -> list[str]:
     code: list[str] = []
     quoted: str | None = None  # the mark that ends a Python docstring or a C block comment that a line opened
     for line in lines:
-        text = line.strip()
+        text = line[:_MAX_LINE_CHARS].strip()
         if quoted is not None:
             if quoted in text:
                 quoted = None
@@ -192,16 +194,25 @@ def _without_punctuation(line: str) -> str:
 _IDENTIFIER = re.compile(r"[A-Za-z_$@][\w$]*")
 _DEFINITION = re.compile(
     r"^(?:(?:pub|public|private|protected|internal|static|final|async|export|inline|constexpr|virtual|override|abstract|"
-    r"synchronized|template\s*<.*>)\s+)*(?:def\s+(?:self\.)?(?P<a>\w+[?!]?)|func\s*(?:\([^)]*\)\s*)?(?P<b>\w+)|"
-    r"function\*?\s+(?P<c>\w+)|(?:const|let|var)\s+(?P<d>\w+)\s*=\s*(?:async\s*)?(?:function\b|\([^)]*\)\s*=>|\w+\s*=>)|"
-    r"(?!return\b|else\b|new\b|throw\b)[\w<>\[\],.:*&\s]+?[\s*&](?P<e>\w+)\s*\([^;=]*\)\s*(?:const\s*)?(?:throws\s+[\w, .]+)?\{?$|"
-    r"(?P<f>\w+)\s*\([^;=]*\)\s*\{$|class\s+(?P<g>\w+))"
+    r"synchronized|template\s*<.*>)\s+)*(?:"
+    r"def\s+(?:self\.)?(?P<python_or_ruby>\w+[?!]?)"
+    r"|func\s*(?:\([^)]*\)\s*)?(?P<go>\w+)"
+    r"|function\*?\s+(?P<javascript>\w+)"
+    r"|(?:const|let|var)\s+(?P<arrow>\w+)\s*=\s*(?:async\s*)?(?:function\b|\([^)]*\)\s*=>|\w+\s*=>)"
+    r"|(?!return\b|else\b|new\b|throw\b)[\w<>\[\],.:*&\s]+?[\s*&](?P<typed>\w+)\s*\([^;=]*\)\s*"
+    r"(?:const\s*)?(?:throws\s+[\w, .]+)?\{?$"
+    r"|(?P<method>\w+)\s*\([^;=]*\)\s*\{$"
+    r"|class\s+(?P<class>\w+))"
 )
-_KEYWORDS = frozenset({"if", "for", "while", "switch", "catch", "return", "function", "else", "do", "try", "sizeof", "foreach"})
+_KEYWORDS = frozenset(
+    {"if", "for", "while", "switch", "catch", "return", "function", "else", "do", "try", "sizeof", "foreach"}
+)
+_CONSTANT = re.compile(r"\b([A-Z][A-Z0-9_]{2,}|k[A-Z]\w+)\b\s*(?::[^=]+)?=[^=]|#\s*define\s+(\w+)")
+_MAX_LINE_CHARS = 2_000  # a longer line is data or minified, and patterns that backtrack would make it costly
 
 
 def _defined(lines: Iterable[str]) -> set[str]:
-    names = set()
+    names: set[str] = set()
     for line in lines:
         if found := _DEFINITION.match(line):
             names.update(name for name in found.groups() if name)
@@ -250,11 +261,7 @@ def _is_moved(diff: Diff) -> bool:
 
 def _is_named_constant(diff: Diff) -> bool:
     """A constant that is new and stands where a literal stood."""
-    names = {
-        found[1]
-        for line in diff.added
-        if (found := re.search(r"\b([A-Z][A-Z0-9_]{2,}|k[A-Z]\w+)\b\s*(?::[^=]+)?=[^=]|#\s*define\s+(\w+)", line)) and found[1]
-    }
+    names = {found[1] or found[2] for line in diff.added if (found := _CONSTANT.search(line))}
     return any(sum(name in line for line in diff.added) > 1 for name in names)
 
 

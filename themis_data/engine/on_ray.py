@@ -65,10 +65,18 @@ def open_engine(*, address: str | None, workers: int | None) -> Iterator[RayEngi
     try:
         import ray
     except ModuleNotFoundError as error:
-        raise MissingExtra("the engine 'ray' needs Ray: pip install 'themis-data[ray]', or use --engine inline") from error
+        raise MissingExtra(
+            "the engine 'ray' needs Ray: pip install 'themis-data[ray]', or use --engine inline"
+        ) from error
     if address is None:
-        ray.init(address="local", num_cpus=workers or os.cpu_count(), include_dashboard=False, log_to_driver=False,
-                 logging_level="error", configure_logging=False)  # fmt: skip
+        ray.init(
+            address="local",
+            num_cpus=workers or os.cpu_count(),
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="error",
+            configure_logging=False,
+        )
     else:
         ray.init(address=address, log_to_driver=False, logging_level="error", configure_logging=False)
     try:

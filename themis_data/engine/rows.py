@@ -86,10 +86,21 @@ class Stage(Protocol):
     def apply(self, rows: Rows) -> Rows: ...
 
 
-def reasons(flags: pa.Array | pa.ChunkedArray, reason: str, details: pa.Array | pa.ChunkedArray | None = None) -> pa.Array:
+def reasons(
+    flags: pa.Array | pa.ChunkedArray, reason: str, details: pa.Array | pa.ChunkedArray | None = None
+) -> pa.Array:
     """Reasons for `Rows.drop`: `reason` where the flag is true (with the detail behind a colon), null elsewhere."""
-    text = pa.scalar(reason) if details is None else pc.binary_join_element_wise(
-        pa.scalar(reason + ": "), details.cast(pa.string()), "", null_handling="replace", null_replacement="")  # fmt: skip
+    text = (
+        pa.scalar(reason)
+        if details is None
+        else pc.binary_join_element_wise(
+            pa.scalar(reason + ": "),
+            details.cast(pa.string()),
+            "",
+            null_handling="replace",
+            null_replacement="",
+        )
+    )
     return _whole(pc.if_else(flags, text, pa.scalar(None, pa.string())))
 
 

@@ -133,7 +133,9 @@ def run_shard(task: ShardTask) -> ShardRecord | str:
     # A table whose step is cut in its middle by a decision has working columns: its schema is what the first batch has.
     rows = _Output(place / f"{name}.parquet", rows_schema)
     drops = _Output(place / f"{name}.drops.parquet", schema("drop").arrow)
-    side = {s: _Output(folder.side(s, task.segment.source_step) / f"{name}.parquet", schema(s).arrow) for s in side_schemas}
+    side = {
+        s: _Output(folder.side(s, task.segment.source_step) / f"{name}.parquet", schema(s).arrow) for s in side_schemas
+    }
     outputs = [rows, drops, *side.values()]
     try:
         chain = _Chain(task, drops)
@@ -142,10 +144,15 @@ def run_shard(task: ShardTask) -> ShardRecord | str:
                 side[side_name].write(table)
             rows.write(chain.apply(batch))
         record = ShardRecord(
-            name=name, fingerprint=task.fingerprint, made_from=task.made_from, rows=rows.close(folder.root),
-            drops=drops.close(folder.root), side={s: output.close(folder.root) for s, output in side.items()},
-            steps=chain.counts(), seconds=round(time.monotonic() - started, 3),
-        )  # fmt: skip
+            name=name,
+            fingerprint=task.fingerprint,
+            made_from=task.made_from,
+            rows=rows.close(folder.root),
+            drops=drops.close(folder.root),
+            side={s: output.close(folder.root) for s, output in side.items()},
+            steps=chain.counts(),
+            seconds=round(time.monotonic() - started, 3),
+        )
     except SourceError as error:
         for output in outputs:
             output.discard()
@@ -180,7 +187,9 @@ class _Output:
 
     def close(self, root: Path) -> FileRecord:
         if self._writer is None:
-            raise StageError(f"{self._path}: a step that ends in a decision by key had no rows to learn its columns from")
+            raise StageError(
+                f"{self._path}: a step that ends in a decision by key had no rows to learn its columns from"
+            )
         return self._writer.close(root)
 
     def discard(self) -> None:
@@ -206,8 +215,10 @@ class _Chain:
     def __init__(self, task: ShardTask, drops: _Output) -> None:
         self._source_step, self._drops = task.segment.source_step, drops
         root = Path(task.run_folder)
-        self._marks = [(work, read_table(root / record.path))
-                       for work, record in zip(task.segment.decisions, task.marks, strict=True)]
+        self._marks = [
+            (work, read_table(root / record.path))
+            for work, record in zip(task.segment.decisions, task.marks, strict=True)
+        ]
         self._work = [(work, *_prepared(work)) for work in task.segment.work]
         everything = (*task.segment.decisions, *task.segment.work)
         # One count for each operation, in order; those of a step are brought together at the end.
@@ -223,14 +234,21 @@ class _Chain:
             steps[count.step] = count if earlier is None else earlier.then(count)
         for count in steps.values():
             if not count.is_conserved:
-                raise StageError(f"step {count.step}: {count.rows_in} rows in, {count.parents_kept} of them kept and "
-                                 f"{sum(count.dropped.values())} dropped: rows were lost or counted twice")
+                raise StageError(
+                    f"step {count.step}: {count.rows_in} rows in, {count.parents_kept} of them kept and "
+                    f"{sum(count.dropped.values())} dropped: rows were lost or counted twice"
+                )
         return tuple(dataclasses.replace(count, seconds=round(count.seconds, 3)) for count in steps.values())
 
     def count_source(self, piece: Piece) -> None:
         kept = len(piece.rows)
-        self._counts[0] += StepCount(step=self._source_step, rows_in=piece.num_seen, rows_out=kept, dropped=piece.left_out,
-                                     parents_kept=kept)
+        self._counts[0] += StepCount(
+            step=self._source_step,
+            rows_in=piece.num_seen,
+            rows_out=kept,
+            dropped=piece.left_out,
+            parents_kept=kept,
+        )
 
     def apply(self, table: pa.Table) -> pa.Table:
         place = 0
@@ -247,12 +265,22 @@ class _Chain:
                 table = schema(work.stage.writes).conform(table, f"step {work.step}")
         return table
 
-    def _counted(self, place: int, table: pa.Table, operation: Callable[[pa.Table], tuple[pa.Table, dict[str, int], int]]
-                 ) -> pa.Table:
+    def _counted(
+        self,
+        place: int,
+        table: pa.Table,
+        operation: Callable[[pa.Table], tuple[pa.Table, dict[str, int], int]],
+    ) -> pa.Table:
         started = time.monotonic()
         after, dropped, parents_kept = operation(table)
-        self._counts[place] += StepCount(step=self._counts[place].step, rows_in=len(table), rows_out=len(after),
-                                         dropped=dropped, parents_kept=parents_kept, seconds=time.monotonic() - started)
+        self._counts[place] += StepCount(
+            step=self._counts[place].step,
+            rows_in=len(table),
+            rows_out=len(after),
+            dropped=dropped,
+            parents_kept=parents_kept,
+            seconds=time.monotonic() - started,
+        )
         return after
 
     def _apply_marks(self, step: str, marks: pa.Table, table: pa.Table) -> tuple[pa.Table, dict[str, int], int]:
@@ -263,16 +291,23 @@ class _Chain:
         kept = table.filter(pc.invert(is_hit))
         return kept, _tally(found["reason"]), len(kept)
 
-    def _drop(self, step: str, function: Callable[[pa.Table], Any], table: pa.Table) -> tuple[pa.Table, dict[str, int], int]:
+    def _drop(
+        self, step: str, function: Callable[[pa.Table], Any], table: pa.Table
+    ) -> tuple[pa.Table, dict[str, int], int]:
         verdicts = function(table)
         if not isinstance(verdicts, pa.Array | pa.ChunkedArray) or len(verdicts) != len(table):
-            raise StageError(f"step {step}: a drop gives one reason a row, null to keep it; got {type(verdicts).__name__} "
-                             f"for {len(table)} rows")
+            raise StageError(
+                f"step {step}: a drop gives one reason a row, null to keep it; got {type(verdicts).__name__} "
+                f"for {len(table)} rows"
+            )
         is_dropped = pc.is_valid(verdicts)
         texts = verdicts.filter(is_dropped).cast(pa.large_string())
         reason = pc.replace_substring_regex(texts, r"(?s):.*$", "")
-        detail = pc.if_else(pc.match_substring(texts, ": "), pc.replace_substring_regex(texts, r"(?s)^[^:]*: ", ""),
-                            pa.scalar(None, pa.large_string()))
+        detail = pc.if_else(
+            pc.match_substring(texts, ": "),
+            pc.replace_substring_regex(texts, r"(?s)^[^:]*: ", ""),
+            pa.scalar(None, pa.large_string()),
+        )
         self._write_drops(step, table.filter(is_dropped), reason, detail)
         kept = table.filter(pc.invert(is_dropped))
         return kept, _tally(reason), len(kept)
@@ -281,9 +316,17 @@ class _Chain:
         if not len(rows):
             return
         parents = rows["parent_ids"] if "parent_ids" in rows.column_names else [[]] * len(rows)
-        self._drops.write(schema("drop").table({
-            "row_id": rows["row_id"], "step": [step] * len(rows), "reason": reason, "detail": detail, "parent_ids": parents,
-        }))
+        self._drops.write(
+            schema("drop").table(
+                {
+                    "row_id": rows["row_id"],
+                    "step": [step] * len(rows),
+                    "reason": reason,
+                    "detail": detail,
+                    "parent_ids": parents,
+                }
+            )
+        )
 
 
 def _tally(reasons: pa.ChunkedArray | pa.Array) -> dict[str, int]:
@@ -295,8 +338,9 @@ def _prepared(work: Work) -> tuple[Operation, Callable[[pa.Table], Any]]:
     return operation, operation.function() if operation.verb == "map_on_worker" else operation.function
 
 
-def _map(step: str, operation: Operation, function: Callable[[pa.Table], pa.Table], table: pa.Table
-         ) -> tuple[pa.Table, dict[str, int], int]:
+def _map(
+    step: str, operation: Operation, function: Callable[[pa.Table], pa.Table], table: pa.Table
+) -> tuple[pa.Table, dict[str, int], int]:
     out = function(table)
     if operation.splits:
         if "parent_ids" not in out.column_names:
@@ -306,10 +350,14 @@ def _map(step: str, operation: Operation, function: Callable[[pa.Table], pa.Tabl
         strange = pc.sum(pc.invert(pc.is_in(named, value_set=table["row_id"].combine_chunks()))).as_py() or 0
         parents = pc.sum(is_parent).as_py() or 0
         if strange or parents != len(table):
-            raise StageError(f"step {step}: {len(table) - parents} of {len(table)} rows have no child and no reason, and "
-                             f"{strange} parent ids name no row; drop rows with a reason before splitting")
+            raise StageError(
+                f"step {step}: {len(table) - parents} of {len(table)} rows have no child and no reason, and "
+                f"{strange} parent ids name no row; drop rows with a reason before splitting"
+            )
         return out, {}, parents
     if len(out) != len(table) or not out["row_id"].equals(table["row_id"]):
-        raise StageError(f"step {step}: a map keeps rows one to one and in order ({len(table)} in, {len(out)} out); "
-                         f"use drop for losses and splits=True for new ids")
+        raise StageError(
+            f"step {step}: a map keeps rows one to one and in order ({len(table)} in, {len(out)} out); "
+            f"use drop for losses and splits=True for new ids"
+        )
     return out, {}, len(out)

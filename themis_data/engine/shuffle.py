@@ -156,7 +156,8 @@ def resolve_marks(work: Work, files: list[str], shards: list[str], run_folder: s
 def _first_mark(decided: pa.Table) -> pa.Table:
     """One mark a row: the first by (reason, detail)."""
     table = decided.select(["row_id", "reason", "detail", "shard"]).sort_by(
-        [("row_id", "ascending"), ("reason", "ascending"), ("detail", "ascending")])  # fmt: skip
+        [("row_id", "ascending"), ("reason", "ascending"), ("detail", "ascending")]
+    )
     if not len(table):
         return table
     ids = table["row_id"].combine_chunks()

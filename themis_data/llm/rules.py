@@ -35,9 +35,17 @@ class _Item(NamedTuple):
     doc: str | None
 
 
-def write_instruction(*, chosen: str, rejected: str, path: str, language: str, needs_behaviour: bool,
-                      changed_lines: tuple[frozenset[int], frozenset[int]], draw: tuple[int, str],
-                      grammars: Grammars = "auto") -> Instruction:  # fmt: skip
+def write_instruction(
+    *,
+    chosen: str,
+    rejected: str,
+    path: str,
+    language: str,
+    needs_behaviour: bool,
+    changed_lines: tuple[frozenset[int], frozenset[int]],
+    draw: tuple[int, str],
+    grammars: Grammars = "auto",
+) -> Instruction:
     """The instruction that either version answers.
 
     `changed_lines` are the 0-based lines that differ, of the rejected and of the chosen side. With `needs_behaviour`
@@ -47,13 +55,20 @@ def write_instruction(*, chosen: str, rejected: str, path: str, language: str, n
     """
     old_source, new_source = rejected.encode(), chosen.encode()
     old, new = (definitions(source, language, grammars=grammars) for source in (old_source, new_source))
-    foreign = identifiers(old_source, language, grammars=grammars) ^ identifiers(new_source, language, grammars=grammars)
+    foreign = identifiers(old_source, language, grammars=grammars) ^ identifiers(
+        new_source, language, grammars=grammars
+    )
     is_allowed = _checker(foreign)
     common = _common(old, new)
     touched = _touched(old, changed_lines[0]) | _touched(new, changed_lines[1])
-    documented = {name for name, item in common.items() if item.doc and is_allowed(item.doc) and _is_statement(item.doc)}
+    documented = {
+        name for name, item in common.items() if item.doc and is_allowed(item.doc) and _is_statement(item.doc)
+    }
     if needs_behaviour and not touched & documented:
-        return Instruction(prompt=None, reason="underspecified: no touched definition has documentation that both sides share")
+        return Instruction(
+            prompt=None,
+            reason="underspecified: no touched definition has documentation that both sides share",
+        )
     purpose = _shared_doc(old_source, new_source, language, grammars)
     if purpose is not None and not is_allowed(purpose):
         purpose = None
@@ -63,7 +78,14 @@ def write_instruction(*, chosen: str, rejected: str, path: str, language: str, n
         return Instruction(prompt=None, reason="underspecified: both sides share neither definitions nor a description")
     items = [item if item.doc is None or is_allowed(item.doc) else item._replace(doc=None) for item in items]
     style = int(uniform(draw[0], "instruction", draw[1]) * _STYLES)
-    prompt = render("write_file", language=language, file=path.rpartition("/")[2], purpose=purpose, items=items, style=style)
+    prompt = render(
+        "write_file",
+        language=language,
+        file=path.rpartition("/")[2],
+        purpose=purpose,
+        items=items,
+        style=style,
+    )
     leaks = sorted(set(_WORD.findall(prompt)) & foreign)
     if leaks:
         return Instruction(prompt=None, reason=f"leak: the prompt would name {leaks[0]!r}, which only one side has")
@@ -115,7 +137,11 @@ def _shortened(doc: str | None) -> str | None:
     """The first paragraphs of a documentation, without people and without lines for documentation tools."""
     if not doc:
         return None
-    lines = [line for line in without_people(doc).splitlines() if not line.lstrip().startswith(("@author", "@since", "@version"))]
+    lines = [
+        line
+        for line in without_people(doc).splitlines()
+        if not line.lstrip().startswith(("@author", "@since", "@version"))
+    ]
     text = "\n".join(lines).strip()
     if len(text) <= _MAX_DOC_CHARS:
         return text or None

@@ -23,7 +23,8 @@ def audit(shards: Sequence[Path]) -> list[Audit]:
     """Surface measures per criterion, per language, per both, and over all; the largest slices first."""
     frame = _frame(shards, ["criterion", "language", "chosen", "rejected"])
     lengths = frame.select(
-        "criterion", "language",
+        "criterion",
+        "language",
         longer=(pl.col("chosen").str.len_chars() > pl.col("rejected").str.len_chars()).cast(pl.Float64),
         tie=(pl.col("chosen").str.len_chars() == pl.col("rejected").str.len_chars()).cast(pl.Float64),
     ).collect()
@@ -37,13 +38,22 @@ def audit(shards: Sequence[Path]) -> list[Audit]:
     table = (
         pl.concat(slices)
         .group_by("criterion", "language")
-        .agg(pairs=pl.len(), chosen_longer=pl.col("longer").mean(), right=(pl.col("longer") + 0.5 * pl.col("tie")).mean())
+        .agg(
+            pairs=pl.len(),
+            chosen_longer=pl.col("longer").mean(),
+            right=(pl.col("longer") + 0.5 * pl.col("tie")).mean(),
+        )
         .with_columns(length_accuracy=pl.max_horizontal("right", 1.0 - pl.col("right")))
         .sort(["pairs", "criterion", "language"], descending=[True, False, False])
     )
     return [
-        Audit(criterion=r["criterion"], language=r["language"], pairs=r["pairs"],
-              chosen_longer=round(r["chosen_longer"], 4), length_accuracy=round(r["length_accuracy"], 4))
+        Audit(
+            criterion=r["criterion"],
+            language=r["language"],
+            pairs=r["pairs"],
+            chosen_longer=round(r["chosen_longer"], 4),
+            length_accuracy=round(r["length_accuracy"], 4),
+        )
         for r in table.iter_rows(named=True)
     ]
 

@@ -11,20 +11,33 @@ from themis_data.publish.layouts import features, layout
 from themis_data.schema import schema
 
 _LANGUAGE_TAG = "en"  # of the prompts
-_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
+_SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+)
 
 
 def card(manifest: Mapping[str, Any]) -> str:
     """Markdown with the YAML header that the Hub and `datasets` read."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), undefined=jinja2.StrictUndefined, keep_trailing_newline=True,
-        trim_blocks=True, lstrip_blocks=True, autoescape=False,
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
     )
     environment.filters["cell"] = _cell
     size = next((name for bound, name in _SIZES if manifest["rows"] < bound), "n>10M")
     slices = [a for a in manifest["audit"] if a["language"] == "all"]
     return environment.get_template("card.md.j2").render(
-        manifest=manifest, size=size, language=_LANGUAGE_TAG, slices=slices,
+        manifest=manifest,
+        size=size,
+        language=_LANGUAGE_TAG,
+        slices=slices,
         demo_rows=int(manifest["counts"]["demo_only"].get("true", 0)),
         titles={c.name: c.title for c in criteria.all_criteria().values()},
         default_features=features(schema(layout("default").schema)) if "default" in manifest["configs"] else {},

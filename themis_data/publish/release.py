@@ -41,8 +41,14 @@ class _Final:
     to: str
 
 
-def written(folder: RunFolder, records: Sequence[ShardRecord], splits: Mapping[str, float], shards: int,
-            configs: Sequence[str], seed: int) -> dict[str, Any] | None:
+def written(
+    folder: RunFolder,
+    records: Sequence[ShardRecord],
+    splits: Mapping[str, float],
+    shards: int,
+    configs: Sequence[str],
+    seed: int,
+) -> dict[str, Any] | None:
     """The manifest of a data set that was written from these very rows in this very way and is intact, else None."""
     try:
         manifest: dict[str, Any] = folder.manifest()
@@ -53,8 +59,13 @@ def written(folder: RunFolder, records: Sequence[ShardRecord], splits: Mapping[s
     return manifest if same and all(is_intact(file, folder.published) for file in files) else None
 
 
-def _fingerprint(records: Sequence[ShardRecord], splits: Mapping[str, float], shards: int, configs: Sequence[str], seed: int
-                 ) -> str:
+def _fingerprint(
+    records: Sequence[ShardRecord],
+    splits: Mapping[str, float],
+    shards: int,
+    configs: Sequence[str],
+    seed: int,
+) -> str:
     code = [code_digest_of_layouts(name) for name in configs]
     return digest([sorted(r.rows.sha256 for r in records), dict(splits), shards, list(configs), seed, code, list(SORT)])
 
@@ -65,10 +76,20 @@ def code_digest_of_layouts(name: str) -> str:
     return digest([code_digest(f"themis_data.publish.layouts.{name}"), described])
 
 
-def release(folder: RunFolder, run: Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[tuple[int, Any]]],
-            records: Sequence[ShardRecord], *, recipe: Mapping[str, Any], report: Mapping[str, Any], created_at: str,
-            splits: Mapping[str, float], shards: int, configs: Sequence[str], seed: int,
-            advance: Callable[[int], None]) -> dict[str, Any]:
+def release(
+    folder: RunFolder,
+    run: Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[tuple[int, Any]]],
+    records: Sequence[ShardRecord],
+    *,
+    recipe: Mapping[str, Any],
+    report: Mapping[str, Any],
+    created_at: str,
+    splits: Mapping[str, float],
+    shards: int,
+    configs: Sequence[str],
+    seed: int,
+    advance: Callable[[int], None],
+) -> dict[str, Any]:
     """Write all configurations of a data set from `preference` rows, then the card, then the manifest; gives the manifest.
 
     Every row of a group (a repository, a problem) goes to one split and one shard, by hash.
@@ -77,8 +98,13 @@ def release(folder: RunFolder, run: Callable[[Callable[[Any], Any], Sequence[Any
     (place / "manifest.json").unlink(missing_ok=True)  # first: from here on the folder is not finished
     shutil.rmtree(place, ignore_errors=True)
     regroup = [
-        _Regroup(path=str(folder.root / r.rows.path), splits=tuple(splits.items()), shards=shards, seed=seed,
-                 to=str(scratch / f"{number:05d}.arrow"))
+        _Regroup(
+            path=str(folder.root / r.rows.path),
+            splits=tuple(splits.items()),
+            shards=shards,
+            seed=seed,
+            to=str(scratch / f"{number:05d}.arrow"),
+        )
         for number, r in enumerate(records)
     ]
     grouped = [""] * len(regroup)
@@ -86,23 +112,40 @@ def release(folder: RunFolder, run: Callable[[Callable[[Any], Any], Sequence[Any
         grouped[number] = file
         advance(records[number].rows.rows)
     final = [
-        _Final(files=tuple(grouped), number=number, shards=shards, splits=tuple(splits), configs=tuple(configs), to=str(place))
+        _Final(
+            files=tuple(grouped),
+            number=number,
+            shards=shards,
+            splits=tuple(splits),
+            configs=tuple(configs),
+            to=str(place),
+        )
         for number in range(shards * len(splits))
     ]
     results: dict[int, dict[str, FileRecord]] = dict(run(_write_final, final))
     total = sum(r.rows.rows for r in records)
     files = {name: [asdict(results[number][name]) for number in sorted(results)] for name in configs}
     described = {
-        name: {"folder": layout(name).folder, "schema": layout(name).schema, "files": files[name],
-               "rows": sum(f["rows"] for f in files[name]), "left_out": total - sum(f["rows"] for f in files[name])}
+        name: {
+            "folder": layout(name).folder,
+            "schema": layout(name).schema,
+            "files": files[name],
+            "rows": sum(f["rows"] for f in files[name]),
+            "left_out": total - sum(f["rows"] for f in files[name]),
+        }
         for name in configs
     }
     paths = [folder.root / r.rows.path for r in records]
     audited: list[Audit] = audit(paths)
     manifest = {
-        **recipe, **report, "created_at": created_at, "rows": total,
+        **recipe,
+        **report,
+        "created_at": created_at,
+        "rows": total,
         "fingerprint": _fingerprint(records, splits, shards, configs, seed),
-        "configs": described, "counts": summary(paths), "audit": [asdict(a) for a in audited],
+        "configs": described,
+        "counts": summary(paths),
+        "audit": [asdict(a) for a in audited],
         "schemas": {name: schema(name).version for name in known_schemas()},
     }
     write_atomically(place / "README.md", card(manifest).encode("utf-8"))
@@ -115,7 +158,9 @@ def _regroup(task: _Regroup) -> str:
     table = read_table(Path(task.path))
     groups = table["group"].to_pylist()
     place = {group: _place(group, task) for group in set(groups)}
-    write_partitions(Path(task.to), table, pa.array([place[g] for g in groups], pa.int32()), task.shards * len(task.splits))
+    write_partitions(
+        Path(task.to), table, pa.array([place[g] for g in groups], pa.int32()), task.shards * len(task.splits)
+    )
     return task.to
 
 
@@ -136,13 +181,18 @@ def _write_final(task: _Final) -> dict[str, FileRecord]:
     ids = table["row_id"].to_pylist()
     if len(set(ids)) != len(ids):
         twice = sorted({i for i in ids if ids.count(i) > 1})[:3]
-        raise StageError(f"{len(ids) - len(set(ids))} rows have a row_id that another row has, for example {twice}; "
-                         f"deduplicate before assembling")
+        raise StageError(
+            f"{len(ids) - len(set(ids))} rows have a row_id that another row has, for example {twice}; "
+            f"deduplicate before assembling"
+        )
     split, index = task.splits[task.number // task.shards], task.number % task.shards
     place = Path(task.to)
     return {
-        name: write_tables(place / layout(name).folder / f"{split}-{index:05d}-of-{task.shards:05d}.parquet",
-                           layout(name).arrow, [layout(name).convert(table).replace_schema_metadata(layout(name).arrow.metadata)],
-                           relative_to=place)
+        name: write_tables(
+            place / layout(name).folder / f"{split}-{index:05d}-of-{task.shards:05d}.parquet",
+            layout(name).arrow,
+            [layout(name).convert(table).replace_schema_metadata(layout(name).arrow.metadata)],
+            relative_to=place,
+        )
         for name in task.configs
     }

@@ -34,8 +34,12 @@ class HumanEvalTasks:
         data = _data_file().read_bytes()
         sha256, tasks = hashlib.sha256(data).hexdigest(), len(_tasks(data))
         units = tuple(
-            Unit(name=f"{NAME} from {start}", fingerprint=digest([sha256, start, self.unit_tasks]),
-                 size=min(self.unit_tasks, tasks - start), payload={"start": start})
+            Unit(
+                name=f"{NAME} from {start}",
+                fingerprint=digest([sha256, start, self.unit_tasks]),
+                size=min(self.unit_tasks, tasks - start),
+                payload={"start": start},
+            )
             for start in range(0, tasks, self.unit_tasks)
         )
         return Listing(units=units, identity=[{"name": NAME, "sha256": sha256, "tasks": tasks, "license": "MIT"}])
@@ -45,18 +49,20 @@ class HumanEvalTasks:
         start = unit.payload["start"]
         tasks = _tasks(_data_file().read_bytes())[start : start + self.unit_tasks]
         size = len(tasks)
-        rows = schema("task").table({
-            "row_id": [row_id(NAME, task["task_id"]) for task in tasks],
-            "source": [NAME] * size,
-            "task": [task["task_id"] for task in tasks],
-            "language": ["Python"] * size,
-            "prompt": [render("complete_function", language="Python", stub=task["prompt"]) for task in tasks],
-            "entry_point": [task["entry_point"] for task in tasks],
-            "solution": [f"{task['prompt']}{task['canonical_solution']}".strip() + "\n" for task in tasks],
-            "tests": [task["test"] for task in tasks],
-            "license": ["MIT"] * size,
-            "demo_only": [True] * size,
-        })
+        rows = schema("task").table(
+            {
+                "row_id": [row_id(NAME, task["task_id"]) for task in tasks],
+                "source": [NAME] * size,
+                "task": [task["task_id"] for task in tasks],
+                "language": ["Python"] * size,
+                "prompt": [render("complete_function", language="Python", stub=task["prompt"]) for task in tasks],
+                "entry_point": [task["entry_point"] for task in tasks],
+                "solution": [f"{task['prompt']}{task['canonical_solution']}".strip() + "\n" for task in tasks],
+                "tests": [task["test"] for task in tasks],
+                "license": ["MIT"] * size,
+                "demo_only": [True] * size,
+            }
+        )
         yield Piece(rows=rows, num_seen=size)
 
 

@@ -46,15 +46,29 @@ class ClassifyCommits:
 
             found = classify(message=message, path=path, language=language, changes=changed, margin=self.margin)
             reason = found.reason if not found.reason or not found.detail else f"{found.reason}: {found.detail}"
-            labelled.append({
-                "criterion": found.criterion, "reason": reason, "score": found.score, "also_matches": list(found.also_matches),
-                "label_detail": f"terms: {', '.join(found.terms)}; diff: {', '.join(found.evidence)}",
-                "changed_share": seen[0].changed_share if seen else None,
-            })
-        working = pa.Table.from_pylist(labelled, schema=pa.schema([
-            ("criterion", pa.string()), ("reason", pa.string()), ("score", pa.float64()),
-            ("also_matches", pa.list_(pa.string())), ("label_detail", pa.string()), ("changed_share", pa.float64()),
-        ]))
+            labelled.append(
+                {
+                    "criterion": found.criterion,
+                    "reason": reason,
+                    "score": found.score,
+                    "also_matches": list(found.also_matches),
+                    "label_detail": f"terms: {', '.join(found.terms)}; diff: {', '.join(found.evidence)}",
+                    "changed_share": seen[0].changed_share if seen else None,
+                }
+            )
+        working = pa.Table.from_pylist(
+            labelled,
+            schema=pa.schema(
+                [
+                    ("criterion", pa.string()),
+                    ("reason", pa.string()),
+                    ("score", pa.float64()),
+                    ("also_matches", pa.list_(pa.string())),
+                    ("label_detail", pa.string()),
+                    ("changed_share", pa.float64()),
+                ]
+            ),
+        )
         for name in working.column_names:
             changes = changes.append_column(name, working[name])
         return changes
@@ -63,18 +77,44 @@ class ClassifyCommits:
         return changes["reason"].combine_chunks()
 
     def to_pairs(self, changes: pa.Table) -> pa.Table:
-        ids = [pair_id([parent], criterion, chosen, rejected) for parent, criterion, chosen, rejected in
-               zip(*(changes[n].to_pylist() for n in ("row_id", "criterion", "new_contents", "old_contents")), strict=True)]
-        same = ("criterion", "also_matches", "language", "label_detail", "changed_share", "license", "license_class", "repos",
-                "commit", "path", "old_blob", "new_blob", "committed_at")
+        ids = [
+            pair_id([parent], criterion, chosen, rejected)
+            for parent, criterion, chosen, rejected in zip(
+                *(changes[n].to_pylist() for n in ("row_id", "criterion", "new_contents", "old_contents")),
+                strict=True,
+            )
+        ]
+        same = (
+            "criterion",
+            "also_matches",
+            "language",
+            "label_detail",
+            "changed_share",
+            "license",
+            "license_class",
+            "repos",
+            "commit",
+            "path",
+            "old_blob",
+            "new_blob",
+            "committed_at",
+        )
         size = len(changes)
-        return schema("pair").table({
-            **{name: changes[name] for name in same},
-            "row_id": ids, "parent_ids": [[i] for i in changes["row_id"].to_pylist()],
-            "source": [SOURCE] * size, "chosen": changes["new_contents"], "rejected": changes["old_contents"],
-            "evidence": ["message"] * size, "strength": changes["score"], "strength_unit": ["term_score"] * size,
-            "group": changes["repository"], "demo_only": [False] * size,
-        })
+        return schema("pair").table(
+            {
+                **{name: changes[name] for name in same},
+                "row_id": ids,
+                "parent_ids": [[i] for i in changes["row_id"].to_pylist()],
+                "source": [SOURCE] * size,
+                "chosen": changes["new_contents"],
+                "rejected": changes["old_contents"],
+                "evidence": ["message"] * size,
+                "strength": changes["score"],
+                "strength_unit": ["term_score"] * size,
+                "group": changes["repository"],
+                "demo_only": [False] * size,
+            }
+        )
 
 
 STAGE = ClassifyCommits

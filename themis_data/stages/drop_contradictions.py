@@ -24,13 +24,20 @@ class DropContradictions:
     version: ClassVar[int] = 1
 
     def apply(self, rows: Rows) -> Rows:
-        return rows.by_key(ByKey(
-            columns=("row_id", "commit", "old_blob", "new_blob"), explode=self.by_edit, decide=self.find_undone,
-            side=(("commit", ("commit", "edit_keys", "not_emitted"), self.by_edit_elsewhere),),
-        ))
+        return rows.by_key(
+            ByKey(
+                columns=("row_id", "commit", "old_blob", "new_blob"),
+                explode=self.by_edit,
+                decide=self.find_undone,
+                side=(("commit", ("commit", "edit_keys", "not_emitted"), self.by_edit_elsewhere),),
+            )
+        )
 
     def by_edit(self, changes: pa.Table) -> pa.Table:
-        edits = [edit_key(o, n) for o, n in zip(changes["old_blob"].to_pylist(), changes["new_blob"].to_pylist(), strict=True)]
+        edits = [
+            edit_key(o, n)
+            for o, n in zip(changes["old_blob"].to_pylist(), changes["new_blob"].to_pylist(), strict=True)
+        ]
         return _keyed(edits, changes["row_id"], changes["commit"])
 
     def by_edit_elsewhere(self, commits: pa.Table) -> pa.Table:
@@ -46,18 +53,28 @@ class DropContradictions:
             first = seen.setdefault(key, ["", ""])
             first[way] = min(first[way] or commit, commit)
         undone = {key: first for key, first in seen.items() if all(first)}
-        hit = table.filter(pc.and_(pc.is_in(table["key"], value_set=pa.array(undone, pa.string())),
-                                   pc.not_equal(table["row_id"], "")))
-        rows = [{"row_id": row_id, "reason": "contradicted", "detail": f"undone by {undone[key][1 - way]}"}
-                for key, row_id, way in zip(*(hit[n].to_pylist() for n in ("key", "row_id", "way")), strict=True)]
+        hit = table.filter(
+            pc.and_(
+                pc.is_in(table["key"], value_set=pa.array(undone, pa.string())),
+                pc.not_equal(table["row_id"], ""),
+            )
+        )
+        rows = [
+            {"row_id": row_id, "reason": "contradicted", "detail": f"undone by {undone[key][1 - way]}"}
+            for key, row_id, way in zip(*(hit[n].to_pylist() for n in ("key", "row_id", "way")), strict=True)
+        ]
         return pa.Table.from_pylist(rows, schema=schema("mark").arrow)
 
 
 def _keyed(edits: list[int], row_id: pa.ChunkedArray, commit: pa.ChunkedArray) -> pa.Table:
-    return pa.table({
-        "key": pa.array([str(edit >> 1) for edit in edits], pa.string()), "row_id": row_id, "commit": commit,
-        "way": pa.array([edit & 1 for edit in edits], pa.int8()),
-    })
+    return pa.table(
+        {
+            "key": pa.array([str(edit >> 1) for edit in edits], pa.string()),
+            "row_id": row_id,
+            "commit": commit,
+            "way": pa.array([edit & 1 for edit in edits], pa.int8()),
+        }
+    )
 
 
 STAGE = DropContradictions

@@ -23,21 +23,27 @@ class DropCosmeticChanges:
     grammars: Annotated[Grammars, "auto, bundle or wheels"] = "auto"
 
     def identity(self) -> dict[str, Any]:
-        return {"grammars": [resolved(name, self.grammars) for name, known in all_languages().items() if known.published_as]}
+        return {
+            "grammars": [resolved(name, self.grammars) for name, known in all_languages().items() if known.published_as]
+        }
 
     def apply(self, rows: Rows) -> Rows:
         return rows.drop(self.drop_reason)
 
     def drop_reason(self, changes: pa.Table) -> pa.Array:
         columns = (changes[name].to_pylist() for name in ("old_contents", "new_contents", "language"))
-        return pa.array([self.reason(old, new, language) for old, new, language in zip(*columns, strict=True)], pa.string())
+        return pa.array(
+            [self.reason(old, new, language) for old, new, language in zip(*columns, strict=True)],
+            pa.string(),
+        )
 
     def reason(self, old: str, new: str, language: str) -> str | None:
         """Why a change is cosmetic, or None. In Python, indentation is no white space."""
         if old.split() == new.split() and language != "Python":
             return "whitespace_only"
-        before, after = (code_tokens(text.encode(), language, drop_docstrings=True, grammars=self.grammars)
-                         for text in (old, new))
+        before, after = (
+            code_tokens(text.encode(), language, drop_docstrings=True, grammars=self.grammars) for text in (old, new)
+        )
         if before != after:
             return None
         return "whitespace_only" if old.split() == new.split() else "comment_only"

@@ -28,15 +28,23 @@ class DropNearDuplicates:
     version: ClassVar[int] = 1
     distributions: ClassVar[tuple[str, ...]] = ("datasketch", "xxhash")
 
-    on: Annotated[Literal["diff", "new_contents", "old_contents"], "the text compared; diff is the changed lines"] = "diff"
+    on: Annotated[Literal["diff", "new_contents", "old_contents"], "the text compared; diff is the changed lines"] = (
+        "diff"
+    )
     similarity: Annotated[float, "Jaccard similarity of the shingle sets from which on two are the same, 0 to 1"] = 0.7
     permutations: Annotated[int, "MinHash values a text"] = 256
     shingle: Annotated[int, "words a shingle"] = 5
     seed: Annotated[int, "of the permutations; the pipeline's by default"] = 0
 
     def apply(self, rows: Rows) -> Rows:
-        return rows.by_key(ByKey(columns=("row_id", "committed_at", *self._columns), explode=self.by_band,
-                                 decide=self.candidates, resolve=self.choose))
+        return rows.by_key(
+            ByKey(
+                columns=("row_id", "committed_at", *self._columns),
+                explode=self.by_band,
+                decide=self.candidates,
+                resolve=self.choose,
+            )
+        )
 
     @property
     def _columns(self) -> tuple[str, ...]:
@@ -47,8 +55,10 @@ class DropNearDuplicates:
         if self.on != "diff":
             contents: list[str] = changes[self.on].to_pylist()
             return contents
-        return [_diff_text(old, new) for old, new in zip(changes["old_contents"].to_pylist(),
-                                                         changes["new_contents"].to_pylist(), strict=True)]
+        return [
+            _diff_text(old, new)
+            for old, new in zip(changes["old_contents"].to_pylist(), changes["new_contents"].to_pylist(), strict=True)
+        ]
 
     def by_band(self, changes: pa.Table) -> pa.Table:
         bands, rows = banding(self.similarity, self.permutations)
@@ -56,11 +66,13 @@ class DropNearDuplicates:
         signed = signatures(sets, permutations=self.permutations, seed=self.seed % 2**32)
         keys = [band_keys(signature, bands, rows) for signature in signed]
         repeated = pa.array([place for place in range(len(keys)) for _ in range(bands)], pa.int64())
-        return pa.table({
-            "key": pa.array([key for own in keys for key in own], pa.string()),
-            "row_id": changes["row_id"].take(repeated),
-            "committed_at": changes["committed_at"].take(repeated),
-        })
+        return pa.table(
+            {
+                "key": pa.array([key for own in keys for key in own], pa.string()),
+                "row_id": changes["row_id"].take(repeated),
+                "committed_at": changes["committed_at"].take(repeated),
+            }
+        )
 
     def candidates(self, table: pa.Table) -> pa.Table:
         """Pairs of rows that share a key, in both directions."""
@@ -71,15 +83,20 @@ class DropNearDuplicates:
                 reach = members[place + 1 :] if len(members) <= _ALL_PAIRS else members[place + 1 : place + 9]
                 found.update((one, other) for other in reach)
         both = sorted(found | {(b, a) for a, b in found})
-        return pa.table({
-            "row_id": pa.array([a for a, _ in both], pa.string()), "other": pa.array([b for _, b in both], pa.string()),
-            "at": pa.array([at[a] for a, _ in both], pa.int64()),
-        })
+        return pa.table(
+            {
+                "row_id": pa.array([a for a, _ in both], pa.string()),
+                "other": pa.array([b for _, b in both], pa.string()),
+                "at": pa.array([at[a] for a, _ in both], pa.int64()),
+            }
+        )
 
     def choose(self, pairs: pa.Table, fetch: FetchFunction) -> pa.Table:
         """Marks for all but the earliest of each cluster of verified pairs."""
         at = dict(zip(pairs["row_id"].to_pylist(), pairs["at"].to_pylist(), strict=True))
-        wanted = sorted({(a, b) for a, b in zip(pairs["row_id"].to_pylist(), pairs["other"].to_pylist(), strict=True) if a < b})
+        wanted = sorted(
+            {(a, b) for a, b in zip(pairs["row_id"].to_pylist(), pairs["other"].to_pylist(), strict=True) if a < b}
+        )
         sets = {}
         for batch in fetch(sorted(at), list(self._columns)):
             for row_id, text in zip(batch["row_id"].to_pylist(), self.texts(batch), strict=True):
@@ -89,7 +106,10 @@ class DropNearDuplicates:
         for a, b in wanted:
             similar = jaccard(sets[a], sets[b])
             if similar >= self.similarity:
-                best[a], best[b] = max(best.get(a, (0.0, "")), (similar, b)), max(best.get(b, (0.0, "")), (similar, a))
+                best[a], best[b] = (
+                    max(best.get(a, (0.0, "")), (similar, b)),
+                    max(best.get(b, (0.0, "")), (similar, a)),
+                )
                 one, other = _root(parent, a), _root(parent, b)
                 earlier, later = sorted((one, other), key=lambda row_id: (at[row_id], row_id))
                 parent[later] = earlier
@@ -97,8 +117,13 @@ class DropNearDuplicates:
         for row_id in sorted(best):
             survivor = _root(parent, row_id)
             if survivor != row_id:
-                rows.append({"row_id": row_id, "reason": "near_duplicate",
-                             "detail": f"of {survivor}; nearest {best[row_id][1]} at {best[row_id][0]:.3f}"})
+                rows.append(
+                    {
+                        "row_id": row_id,
+                        "reason": "near_duplicate",
+                        "detail": f"of {survivor}; nearest {best[row_id][1]} at {best[row_id][0]:.3f}",
+                    }
+                )
         return pa.Table.from_pylist(rows, schema=schema("mark").arrow)
 
 
@@ -125,7 +150,9 @@ def _root(parent: dict[str, str], row_id: str) -> str:
 
 def _diff_text(old: str, new: str) -> str:
     changes = line_changes(old, new)
-    return "\n".join([f"removed_ {line}" for _, line in changes.removed] + [f"added_ {line}" for _, line in changes.added])
+    return "\n".join(
+        [f"removed_ {line}" for _, line in changes.removed] + [f"added_ {line}" for _, line in changes.added]
+    )
 
 
 STAGE = DropNearDuplicates

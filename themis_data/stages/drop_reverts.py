@@ -26,14 +26,20 @@ class DropReverts:
     version: ClassVar[int] = 1
 
     def apply(self, rows: Rows) -> Rows:
-        return rows.by_key(ByKey(
-            columns=("row_id", "commit", "subject", "message"), explode=self.by_own_id, decide=self.find_reverted,
-            side=(("commit", ("commit", "reverts"), self.by_reverted_id),),
-        ))
+        return rows.by_key(
+            ByKey(
+                columns=("row_id", "commit", "subject", "message"),
+                explode=self.by_own_id,
+                decide=self.find_reverted,
+                side=(("commit", ("commit", "reverts"), self.by_reverted_id),),
+            )
+        )
 
     def by_own_id(self, changes: pa.Table) -> pa.Table:
-        says = [is_revert(subject) or bool(reverted_commits(message))
-                for subject, message in zip(changes["subject"].to_pylist(), changes["message"].to_pylist(), strict=True)]
+        says = [
+            is_revert(subject) or bool(reverted_commits(message))
+            for subject, message in zip(changes["subject"].to_pylist(), changes["message"].to_pylist(), strict=True)
+        ]
         nobody = pc.binary_repeat(changes["commit"], 0)
         return _keyed(changes["row_id"], changes["commit"], nobody, pa.array(says, pa.bool_()))
 
@@ -47,13 +53,17 @@ class DropReverts:
         is_change = pc.equal(table["reverting"], "")
         changes, mentions = table.filter(is_change), table.filter(pc.invert(is_change))
         by_key: dict[str, list[tuple[str, str]]] = {}
-        for key, mentioned, reverting in zip(*(mentions[n].to_pylist() for n in ("key", "commit", "reverting")), strict=True):
+        for key, mentioned, reverting in zip(
+            *(mentions[n].to_pylist() for n in ("key", "commit", "reverting")), strict=True
+        ):
             by_key.setdefault(key, []).append((mentioned, reverting))
         in_question = pc.or_(changes["is_revert"], pc.is_in(changes["key"], value_set=pa.array(by_key, pa.string())))
         hit = changes.filter(in_question).select(["key", "row_id", "commit", "is_revert"])
         rows = []
         for key, row_id, commit, says in zip(*(column.to_pylist() for column in hit.columns), strict=True):
-            reverting = sorted(by for mentioned, by in by_key.get(key, []) if commit.startswith(mentioned) and by != commit)
+            reverting = sorted(
+                by for mentioned, by in by_key.get(key, []) if commit.startswith(mentioned) and by != commit
+            )
             if says:
                 rows.append({"row_id": row_id, "reason": "is_revert", "detail": None})
             elif reverting:

@@ -13,8 +13,15 @@ from themis_data.text.changes import line_changes
 from themis_data.text.licenses import license_class
 
 CRITERION = "functional_correctness"
-_BUG = pa.struct([("program", pa.large_string()), ("kind", pa.string()), ("line", pa.int64()), ("passed", pa.int64()),
-                  ("wrong", pa.int64())])
+_BUG = pa.struct(
+    [
+        ("program", pa.large_string()),
+        ("kind", pa.string()),
+        ("line", pa.int64()),
+        ("passed", pa.int64()),
+        ("wrong", pa.int64()),
+    ]
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +50,14 @@ class InjectBugs:
         rows = tasks.to_pylist()
         reasons: list[str | None] = [_unfit(row) for row in rows]
         fit = [row for row, reason in zip(rows, reasons, strict=True) if reason is None]
-        searched = iter(find_bugs(
-            [Task(entry_point=row["entry_point"], reference=row["solution"], test=row["tests"]) for row in fit],
-            seed=digest([self.seed, "bugs"]), max_bugs=self.max_per_task, max_tries=self.max_tries,
-        ))
+        searched = iter(
+            find_bugs(
+                [Task(entry_point=row["entry_point"], reference=row["solution"], test=row["tests"]) for row in fit],
+                seed=digest([self.seed, "bugs"]),
+                max_bugs=self.max_per_task,
+                max_tries=self.max_tries,
+            )
+        )
         bugs: list[list[dict[str, Any]]] = []
         for place, reason in enumerate(reasons):
             found = next(searched) if reason is None else None
@@ -75,8 +86,16 @@ def _unfit(row: dict[str, Any]) -> str | None:
 
 
 def _bugs(found: BugSearch) -> list[dict[str, Any]]:
-    return [{"program": bug.mutant.source.decode(), "kind": bug.mutant.kind, "line": bug.mutant.line,
-             "passed": bug.tally.passed, "wrong": bug.tally.wrong} for bug in found.bugs]
+    return [
+        {
+            "program": bug.mutant.source.decode(),
+            "kind": bug.mutant.kind,
+            "line": bug.mutant.line,
+            "passed": bug.tally.passed,
+            "wrong": bug.tally.wrong,
+        }
+        for bug in found.bugs
+    ]
 
 
 def _why_none(found: BugSearch) -> str:
@@ -90,13 +109,25 @@ def _pair(row: dict[str, Any], bug: dict[str, Any]) -> dict[str, Any]:
     chosen, rejected = row["solution"], bug["program"]
     tested = bug["passed"] + bug["wrong"]
     return {
-        "row_id": pair_id([row["row_id"]], CRITERION, chosen, rejected), "parent_ids": [row["row_id"]],
-        "source": f"Mutated-{row['source']}", "criterion": CRITERION, "also_matches": [], "language": row["language"],
-        "prompt": row["prompt"], "prompt_by": "upstream", "chosen": chosen, "rejected": rejected, "evidence": "executed",
-        "strength": bug["wrong"] / tested, "strength_unit": "share_of_tests_failed",
+        "row_id": pair_id([row["row_id"]], CRITERION, chosen, rejected),
+        "parent_ids": [row["row_id"]],
+        "source": f"Mutated-{row['source']}",
+        "criterion": CRITERION,
+        "also_matches": [],
+        "language": row["language"],
+        "prompt": row["prompt"],
+        "prompt_by": "upstream",
+        "chosen": chosen,
+        "rejected": rejected,
+        "evidence": "executed",
+        "strength": bug["wrong"] / tested,
+        "strength_unit": "share_of_tests_failed",
         "label_detail": f"{bug['kind']} in line {bug['line']}: {bug['wrong']} of {tested} asserts fail by wrong output",
-        "changed_share": line_changes(rejected, chosen).changed_share, "license": row["license"],
-        "license_class": license_class(row["license"]), "repos": row["source"], "group": row["task"],
+        "changed_share": line_changes(rejected, chosen).changed_share,
+        "license": row["license"],
+        "license_class": license_class(row["license"]),
+        "repos": row["source"],
+        "group": row["task"],
         "demo_only": row["demo_only"],
     }
 

@@ -20,7 +20,14 @@ class KeepLanguages:
     version: ClassVar[int] = 1
 
     languages: Annotated[tuple[str, ...], "canonical names"] = (
-        "C", "C#", "C++", "Go", "Java", "JavaScript", "Python", "Ruby",
+        "C",
+        "C#",
+        "C++",
+        "Go",
+        "Java",
+        "JavaScript",
+        "Python",
+        "Ruby",
     )
 
     def __post_init__(self) -> None:

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from themis_data.engine.rows import Rows, first_reason, reasons
 
 # Whole messages, lower case and without punctuation, that say nothing of what the change is for.
-LOW_SIGNAL = frozenset("""
+LOW_SIGNAL = frozenset(
+    """
     update|updates|updated|update file|update files|update code|updating|minor|minor update|minor updates|minor change|
     minor changes|minor fix|minor fixes|minor tweak|minor tweaks|small change|small changes|small fix|small fixes|tiny fix|
     quick fix|change|changes|changed|some changes|more changes|misc|misc changes|miscellaneous|various|various changes|
@@ -20,9 +21,15 @@ LOW_SIGNAL = frozenset("""
     cleaning|edit|edits|edited|modify|modified|add|added|remove|removed|done|finished|final|asdf|foo|bar|no message|
     empty|none|n a|progress|improve|improvements|improved|refactor|refactoring|format|formatting|lint|linting|style|
     whitespace|comments|comment|docs|documentation|version|version bump|bump version|release|next|again|better|nits|nit
-""".replace("\n", "").replace("    ", "").split("|"))
-_GENERATED = re.compile(r"^\s*(?:auto(?:matic(?:ally)?)?[- ]?(?:commit|update|generated|sync|merge)|mirror(?:ed|ing)?\b|"
-                        r"sync(?:ed|ing)?\s+(?:from|with)\b|import(?:ed)? from\b|snapshot\b|\[?auto[-\]])", re.IGNORECASE)
+""".replace("\n", "")
+    .replace("    ", "")
+    .split("|")
+)
+_GENERATED = re.compile(
+    r"^\s*(?:auto(?:matic(?:ally)?)?[- ]?(?:commit|update|generated|sync|merge)|mirror(?:ed|ing)?\b|"
+    r"sync(?:ed|ing)?\s+(?:from|with)\b|import(?:ed)? from\b|snapshot\b|\[?auto[-\]])",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +53,9 @@ class KeepMessages:
         message = changes["message"]
         length = pc.utf8_length(message)
         plain = pc.utf8_trim_whitespace(pc.replace_substring_regex(pc.utf8_lower(message), r"[^a-z0-9]+", " "))
-        generated = pa.array([bool(_GENERATED.match(subject)) for subject in changes["subject"].to_pylist()], pa.bool_())
+        generated = pa.array(
+            [bool(_GENERATED.match(subject)) for subject in changes["subject"].to_pylist()], pa.bool_()
+        )
         return first_reason(
             reasons(pc.less_equal(length, self.min_chars), "message_too_short"),
             reasons(pc.greater_equal(length, self.max_chars), "message_too_long"),

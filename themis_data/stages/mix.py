@@ -54,7 +54,10 @@ class Mix:
 
     def by_file(self, pairs: pa.Table) -> pa.Table:
         files = pairs.filter(pc.is_valid(pairs["path"]))  # rows that no file gave are never too many of one
-        key = [row_id(group, path) for group, path in zip(files["group"].to_pylist(), files["path"].to_pylist(), strict=True)]
+        key = [
+            row_id(group, path)
+            for group, path in zip(files["group"].to_pylist(), files["path"].to_pylist(), strict=True)
+        ]
         return self._keyed(key, files)
 
     def by_slice(self, pairs: pa.Table) -> pa.Table:
@@ -66,18 +69,26 @@ class Mix:
 
     def _keyed(self, keys: list[str], pairs: pa.Table) -> pa.Table:
         draws = [uniform(self.seed, "mix", i) for i in pairs["row_id"].to_pylist()]
-        return pa.table({"key": pa.array(keys, pa.string()), "row_id": pairs["row_id"], "group": pairs["group"],
-                         "draw": pa.array(draws, pa.float64())})
+        return pa.table(
+            {
+                "key": pa.array(keys, pa.string()),
+                "row_id": pairs["row_id"],
+                "group": pairs["group"],
+                "draw": pa.array(draws, pa.float64()),
+            }
+        )
 
     def cap_files(self, table: pa.Table) -> pa.Table:
-        return _beyond(table, ("key",), {key: self.max_per_file for key in table["key"].unique().to_pylist()}, "file_cap")
+        return _beyond(table, ("key",), dict.fromkeys(table["key"].unique().to_pylist(), self.max_per_file), "file_cap")
 
     def cap_repositories(self, table: pa.Table) -> pa.Table:
         counts: dict[str, Counter[str]] = {}
         for key, group in zip(table["key"].to_pylist(), table["group"].to_pylist(), strict=True):
             counts.setdefault(key, Counter())[group] += 1
-        caps = {key: repository_cap(list(of.values()), self.max_repo_share, self.min_per_repository)
-                for key, of in counts.items()}
+        caps = {
+            key: repository_cap(list(of.values()), self.max_repo_share, self.min_per_repository)
+            for key, of in counts.items()
+        }
         return _beyond(table, ("key", "group"), caps, "repository_cap")
 
     def cap_criteria(self, table: pa.Table) -> pa.Table:

@@ -26,19 +26,26 @@ class ParseCheck:
     version: ClassVar[int] = 1
 
     min_depth: Annotated[int, "levels of the syntax tree"] = 3
-    max_error_share: Annotated[float | None, "share of a side's bytes, 0 to 1; null for each language's own limit"] = None
+    max_error_share: Annotated[float | None, "share of a side's bytes, 0 to 1; null for each language's own limit"] = (
+        None
+    )
     max_worse: Annotated[float, "by how much more of the chosen side may be in error, share of bytes, 0 to 1"] = 0.002
     grammars: Annotated[Grammars, "auto, bundle or wheels"] = "auto"
 
     def identity(self) -> dict[str, Any]:
-        return {"grammars": [resolved(name, self.grammars) for name, known in all_languages().items() if known.published_as]}
+        return {
+            "grammars": [resolved(name, self.grammars) for name, known in all_languages().items() if known.published_as]
+        }
 
     def apply(self, rows: Rows) -> Rows:
         return rows.drop(self.drop_reason)
 
     def drop_reason(self, changes: pa.Table) -> pa.Array:
         columns = (changes[name].to_pylist() for name in ("old_contents", "new_contents", "language"))
-        return pa.array([self.reason(old, new, language) for old, new, language in zip(*columns, strict=True)], pa.string())
+        return pa.array(
+            [self.reason(old, new, language) for old, new, language in zip(*columns, strict=True)],
+            pa.string(),
+        )
 
     def reason(self, old: str, new: str, language: str) -> str | None:
         """Why a change is dropped, or None."""

@@ -33,7 +33,9 @@ class WriteInstructions:
     seed: Annotated[int, "of the wording; the pipeline's by default"] = 0
 
     def identity(self) -> dict[str, Any]:
-        return {"grammars": [resolved(name, self.grammars) for name, known in all_languages().items() if known.published_as]}
+        return {
+            "grammars": [resolved(name, self.grammars) for name, known in all_languages().items() if known.published_as]
+        }
 
     def apply(self, rows: Rows) -> Rows:
         return rows.map(self.write).drop(self.drop_reason)
@@ -57,10 +59,14 @@ class WriteInstructions:
             return Instruction(prompt=row["prompt"], reason=None)
         changes = line_changes(row["rejected"], row["chosen"])
         return write_instruction(
-            chosen=row["chosen"], rejected=row["rejected"], path=row["path"], language=row["language"],
+            chosen=row["chosen"],
+            rejected=row["rejected"],
+            path=row["path"],
+            language=row["language"],
             needs_behaviour=row["criterion"] in self.needs_behaviour,
             changed_lines=(frozenset(n for n, _ in changes.removed), frozenset(n for n, _ in changes.added)),
-            draw=(self.seed, row["row_id"]), grammars=self.grammars,
+            draw=(self.seed, row["row_id"]),
+            grammars=self.grammars,
         )
 
 

@@ -56,10 +56,10 @@ def line_changes(old: str, new: str, *, max_cells: int = MAX_CELLS) -> LineChang
 
     Lines equal at the start and at the end are set aside before anything is compared, so the price follows the
     size of the edit and not of the file. What is left is aligned with difflib; when it has more than `max_cells`
-    pairs of lines it is given back as one hunk that replaces all of it. Line ends are ignored: a change from
-    CRLF to LF is no change.
+    pairs of lines it is given back as one hunk that replaces all of it. Lines end at a line feed, as they do for
+    git and for syntax trees; whether a carriage return stands before it makes no difference.
     """
-    old_lines, new_lines = old.splitlines(), new.splitlines()
+    old_lines, new_lines = _lines(old), _lines(new)
     start = _num_equal_at_start(old_lines, new_lines)
     tail = _num_equal_at_end(old_lines, new_lines, limit=min(len(old_lines), len(new_lines)) - start)
     old_middle = old_lines[start : len(old_lines) - tail]
@@ -69,6 +69,13 @@ def line_changes(old: str, new: str, *, max_cells: int = MAX_CELLS) -> LineChang
         num_old_lines=len(old_lines),
         num_new_lines=len(new_lines),
     )
+
+
+def _lines(text: str) -> list[str]:
+    lines = text.split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    return [line.removesuffix("\r") for line in lines]
 
 
 def _num_equal_at_start(old: list[str], new: list[str]) -> int:

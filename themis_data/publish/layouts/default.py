@@ -14,12 +14,18 @@ def convert(preferences: pa.Table) -> pa.Table:
     titles = {criterion.name: criterion.published_as for criterion in criteria.all_criteria().values()}
     language = pc.index_in(preferences["language"], value_set=pa.array(columns["language"].labels))
     aspects = pa.array([titles[name] for name in preferences["criterion"].to_pylist()], pa.string())
-    table = schema("published_default").table({
-        "system": preferences["system"], "input": preferences["prompt"], "chosen": preferences["chosen"],
-        "rejected": preferences["rejected"], "language": language,
-        "aspect": pc.index_in(aspects, value_set=pa.array(columns["aspect"].labels)),
-        "source": preferences["source"], "idx": preferences["row_id"],
-    })  # fmt: skip
+    table = schema("published_default").table(
+        {
+            "system": preferences["system"],
+            "input": preferences["prompt"],
+            "chosen": preferences["chosen"],
+            "rejected": preferences["rejected"],
+            "language": language,
+            "aspect": pc.index_in(aspects, value_set=pa.array(columns["aspect"].labels)),
+            "source": preferences["source"],
+            "idx": preferences["row_id"],
+        }
+    )
     return table.filter(pc.is_valid(language))
 
 

@@ -12,10 +12,14 @@ def convert(preferences: pa.Table) -> pa.Table:
         ([{"role": "system", "content": system}] if system is not None else []) + [{"role": "user", "content": prompt}]
         for system, prompt in zip(preferences["system"].to_pylist(), preferences["prompt"].to_pylist(), strict=True)
     ]
-    return schema("published_trl").table({
-        "prompt": prompts, "chosen": _answers(preferences["chosen"]), "rejected": _answers(preferences["rejected"]),
-        "id": preferences["row_id"],
-    })  # fmt: skip
+    return schema("published_trl").table(
+        {
+            "prompt": prompts,
+            "chosen": _answers(preferences["chosen"]),
+            "rejected": _answers(preferences["rejected"]),
+            "id": preferences["row_id"],
+        }
+    )
 
 
 def _answers(texts: pa.ChunkedArray) -> list[list[dict[str, str]]]:

@@ -1,0 +1,56 @@
+# Everything runs in its own virtual environment; PYTHON chooses the interpreter it is made with (3.11, 3.12 or 3.13).
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+OUT    ?= runs/quickstart
+# One core's worth of CPU-only torch: pass your own wheel or index options, such as --index-url of a CPU index.
+PIP_OPTIONS ?=
+TORCH  ?= torch==2.13.0
+
+.PHONY: help quickstart test test-train test-crash check bench clean
+
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+$(BIN)/themis: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Python 3.11, 3.12 or 3.13 is needed; choose one with: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/dev: $(BIN)/themis
+	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -c constraints.txt -e '.[dev]'
+	@touch $@
+
+$(VENV)/train: $(VENV)/dev
+	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -c constraints.txt '$(TORCH)' -e '.[train]'
+	@touch $@
+
+## quickstart   install, build runs/quickstart from this checkout's history and 164 tasks, and show what was made
+quickstart: $(BIN)/themis
+	$(BIN)/themis build quickstart --out $(OUT)
+	$(BIN)/themis verify $(OUT)
+
+## test         install what the tests need; lint, types, import rules and the tests
+test: $(VENV)/dev
+	$(MAKE) check
+	$(BIN)/pytest -q -n 2 --dist loadgroup -m "not crash and not train"
+
+## check        lint, types and import rules only
+check: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+## test-train   the tests that need torch and trl (about 1 GB; choose the build of torch with PIP_OPTIONS and TORCH)
+test-train: $(VENV)/train
+	$(BIN)/pytest -q -m train
+
+## test-crash   kill builds at 20 random moments, inline and on Ray, and compare what comes out
+test-crash: $(VENV)/dev
+	$(BIN)/pytest -q -m crash
+
+## clean        remove the environment and everything built
+clean:
+	rm -rf $(VENV) runs build dist .mypy_cache .ruff_cache .pytest_cache
