@@ -1,4 +1,4 @@
-"""Building a pipeline into a run folder: run what is not done, skip what is, and write the data set with its manifest."""
+"""Building a pipeline into a run folder: run what is not done, skip what is, write the data set and its manifest."""
 
 import contextlib
 import json
@@ -95,8 +95,8 @@ def build(
     workers: int | None = None,
     limit: int | None = None,
 ) -> Built:
-    """Build a pipeline into `out`. Work that is done and unchanged is skipped; the result does not depend on the engine,
-    the number of workers, or on how often the build was interrupted.
+    """Build a pipeline into `out`. Work that is done and unchanged is skipped; the result does not depend on the
+    engine, the number of workers, or on how often the build was interrupted.
 
     `limit` takes a seeded sample of that many units of each source. Raises LockError when the folder is in use or holds
     another pipeline.
@@ -266,6 +266,7 @@ def _decide(
     rows = sum(i.rows for i in inputs) + sum(file.rows for _, file in side_files)
     partitions = max(1, math.ceil(rows / _PARTITION_ROWS))
     scratch = run.folder.scratch / fingerprint
+    files: list[tuple[str, int, tuple[str, ...], int | None]]
     files = [(i.made_from, number, tuple(m.path for m in marks[number]), None) for number, i in enumerate(inputs)]
     files += [(file.path, -1, (), number) for number, file in side_files]
     explode = [

@@ -1,4 +1,4 @@
-"""The command `themis`: each subcommand parses, calls one function, and prints. Results on stdout, progress on stderr."""
+"""The command `themis`: each subcommand parses, calls one function and prints. Results on stdout, the rest on stderr."""
 
 import contextlib
 import json
@@ -96,7 +96,7 @@ def build(
 
 @app.command()
 def verify(folder: Folder) -> None:
-    """Check every file of a run against its records: checksums, schemas, conservation of rows, parents. Exits 1 on a fault."""
+    """Check every file of a run against its records: checksums, schemas, conservation, parents. Exits 1 on a fault."""
     from themis_data.verify import verify as check
 
     faults, checked = check(folder)

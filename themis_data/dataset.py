@@ -131,7 +131,10 @@ def write_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, r
 
 
 def read_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.Table]:
-    """The row groups of a shard, one table each; one empty table for an empty shard. Raises CorruptData when the file cannot be read."""
+    """The row groups of a shard, one table each; one empty table for an empty shard.
+
+    Raises CorruptData when the file cannot be read.
+    """
     try:
         with pq.ParquetFile(path) as file:
             if not file.num_row_groups:

@@ -1,4 +1,4 @@
-"""Records: small JSON files that say what a part of a build holds. A record is written last; its presence means done."""
+"""Records: small JSON files that say what a part of a build holds. Written last, so that its presence means done."""
 
 import dataclasses
 import json
@@ -101,7 +101,7 @@ def shard_record(content: Mapping[str, Any]) -> ShardRecord:
 
 
 def write_record(path: Path, content: Any) -> None:
-    """Write JSON that carries its own checksum, so that it is there whole or not at all, and survives a power cut."""
+    """Write JSON that carries its own checksum; it is there whole or not at all, also after a power cut."""
     plain = (
         dataclasses.asdict(content) if dataclasses.is_dataclass(content) and not isinstance(content, type) else content
     )

@@ -79,8 +79,8 @@ class Pipeline:
 def load_pipeline(name_or_path: str, overrides: Sequence[str] = ()) -> Pipeline:
     """Read a pipeline and check all that can be checked without running it.
 
-    `overrides` are `STEP_ID.FIELD=VALUE`, or `PHASE.FIELD=VALUE` where one step of the phase has the field; the value is
-    YAML. Raises PipelineError that says where and what was expected.
+    `overrides` are `STEP_ID.FIELD=VALUE`, or `PHASE.FIELD=VALUE` where one step of the phase has the field; the value
+    is YAML. Raises PipelineError that says where and what was expected.
     """
     path = find_pipeline(name_or_path)
     content = read_yaml(path)

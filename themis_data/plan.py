@@ -18,7 +18,7 @@ def plan(pipeline: Pipeline, out: Path) -> dict[str, Any]:
     """
     built = _built_segments(RunFolder(out))
     steps = {step.id: step for step in pipeline.steps}
-    segments = []
+    segments: list[dict[str, Any]] = []
     for track in tracks(pipeline):
         is_upstream_done = all(s["state"] == "unchanged" for s in segments) if track.source is None else True
         for segment in track.segments:

@@ -126,8 +126,8 @@ def _same_family(a: pa.DataType, b: pa.DataType) -> bool:
     if pa.types.is_list(a) and pa.types.is_list(b):
         return pa.types.is_null(a.value_type) or _same_family(a.value_type, b.value_type)
     if pa.types.is_timestamp(a) or pa.types.is_struct(a):
-        return pa.types.is_timestamp(b) or pa.types.is_struct(b)
-    return a == b or all(pa.types.is_string(t) or pa.types.is_large_string(t) for t in (a, b))
+        return bool(pa.types.is_timestamp(b) or pa.types.is_struct(b))
+    return bool(a == b) or all(pa.types.is_string(t) or pa.types.is_large_string(t) for t in (a, b))
 
 
 def _column(mapping: dict[str | None, Any]) -> Column:

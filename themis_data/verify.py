@@ -19,9 +19,9 @@ from themis_data.schema import schema
 def verify(root: Path) -> tuple[list[str], int]:
     """Faults of a run folder, one sentence each, and the number of files checked.
 
-    Checks the manifest and every record against its own checksum and the manifest's, every file's size, sha256 and rows,
-    the schemas of what is published, that every step kept or dropped each of its rows, that each step got what the one
-    before gave, and that every published row's parents are rows of its source.
+    Checks the manifest and every record against its own checksum and the manifest's, every file's size, sha256 and
+    rows, the schemas of what is published, that every step kept or dropped each of its rows, that each step got what
+    the one before gave, and that every published row's parents are rows of its source.
     """
     folder = RunFolder(root)
     if not root.is_dir():
@@ -144,7 +144,7 @@ def _check_parents(folder: RunFolder, manifest: dict[str, Any], shards: dict[str
         parents = pc.list_flatten(table["parent_ids"])
         orphans = parents.filter(pc.invert(pc.is_in(parents, value_set=known.combine_chunks())))
         if len(orphans):
-            yield f"{folder.root / record.rows.path}: {len(orphans)} parents are no rows of a source, for example {orphans[0]}"
+            yield f"{folder.root / record.rows.path}: {len(orphans)} parents are rows of no source, first {orphans[0]}"
 
 
 def clean(root: Path, *, dry_run: bool) -> tuple[int, int]:

@@ -5,18 +5,18 @@ the five that commits are labelled with, the words that speak for it in a messag
 """
 
 import re
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from themis_data.errors import PipelineError, UnknownName
 from themis_data.lookup import unknown
+from themis_data.yaml_file import read_yaml
 
 _FOLDER = Path(__file__).parent
+_STRENGTHS = ("strong", "terms", "opening", "weak")
 _Rules = TypeVar("_Rules")
 
 
@@ -79,7 +79,7 @@ def by_name(name: str) -> Criterion:
 
 
 def _criterion(path: Path) -> Criterion:
-    fields = read_mapping(path)
+    fields = read_yaml(path)
     where = f"criteria/{path.name}"
     message, diff = fields.pop("message", None), fields.pop("diff", None)
     return _build(
@@ -100,9 +100,12 @@ def _message_rules(fields: Mapping[str, Any], *, where: str) -> MessageRules:
     for pattern in looked_up:
         if leading_letters(pattern) is None:
             raise PipelineError(
-                f"{where}: the term {pattern!r} must begin with two plain lower-case letters or digits, by which "
-                f"it is looked up; write alternatives at the start as entries of their own"
+                f"{where}: the term {pattern!r} must begin with two plain lower-case letters or digits, by which it "
+                f"is looked up, and have no '|' outside parentheses; write alternatives as entries of their own"
             )
+    for kind, strength in rules.prefixes.items():
+        if strength not in _STRENGTHS:
+            raise PipelineError(f"{where}: prefix {kind!r} counts as {strength!r}, which is none of {_STRENGTHS}")
     for pattern in (*looked_up, *rules.needs, *rules.never, *rules.denied_by):
         check_pattern(pattern, where=where)
     return rules
@@ -110,6 +113,8 @@ def _message_rules(fields: Mapping[str, Any], *, where: str) -> MessageRules:
 
 def leading_letters(pattern: str) -> str | None:
     """The first two to four characters that every match of a term starts with; null when it has fewer than two."""
+    if _has_open_alternatives(pattern):
+        return None
     found = re.match(r"[a-z0-9]+", pattern)
     if found is None:
         return None
@@ -117,6 +122,16 @@ def leading_letters(pattern: str) -> str | None:
     if pattern[len(letters) : len(letters) + 1] in ("?", "*", "{"):
         letters = letters[:-1]
     return letters[:4] if len(letters) >= 2 else None
+
+
+def _has_open_alternatives(pattern: str) -> bool:
+    """Whether a '|' stands outside every group, so that matches need not start as the pattern does."""
+    depth = 0
+    for char in re.sub(r"\\.|\[[^\]]*\]", "", pattern):
+        depth += {"(": 1, ")": -1}.get(char, 0)
+        if char == "|" and depth == 0:
+            return True
+    return False
 
 
 def check_pattern(pattern: str, *, where: str) -> None:
@@ -136,29 +151,3 @@ def _build(kind: type[_Rules], fields: Mapping[str, Any], *, where: str) -> _Rul
         return kind(**fields)
     except TypeError as error:
         raise PipelineError(f"{where}: {str(error).partition(') ')[2] or error}") from error
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which a key that appears twice is an error and not the last one's victory."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Hashable] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise PipelineError(f"{key_node.start_mark.name}: the key {key!r} appears twice")
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
-
-
-def read_mapping(path: Path) -> dict[str, Any]:
-    """The mapping that a YAML file of this folder holds."""
-    with path.open(encoding="utf-8") as file:
-        loader = _Loader(file)
-        try:
-            loaded = loader.get_single_data()
-        finally:
-            loader.dispose()
-    if not isinstance(loaded, dict):
-        raise PipelineError(f"criteria/{path.name}: expected a mapping at the top")
-    return loaded

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from themis_data.criteria import Criterion, all_criteria, leading_letters, read_mapping
+from themis_data.criteria import Criterion, all_criteria, leading_letters
 from themis_data.criteria.evidence import Changes, Diff, excluded_path, kinds_shown, read_diff
+from themis_data.yaml_file import read_yaml
 
 _MESSAGES = Path(__file__).parent / "evidence" / "messages.yaml"
 _STRENGTHS: Mapping[str, float] = {"strong": 3.0, "terms": 2.0, "opening": 2.0, "weak": 1.0, "body": 3.0}
@@ -169,22 +170,22 @@ def _kept_verb(found: re.Match[str]) -> str:
 
 @cache
 def _types() -> Mapping[str, str]:
-    return {written: kind for kind, forms in read_mapping(_MESSAGES)["types"].items() for written in forms}
+    return {written: kind for kind, forms in read_yaml(_MESSAGES)["types"].items() for written in forms}
 
 
 @cache
 def _pattern(key: str) -> re.Pattern[str]:
-    return re.compile(read_mapping(_MESSAGES)[key])
+    return re.compile(read_yaml(_MESSAGES)[key])
 
 
 @cache
 def _excluded_types() -> frozenset[str]:
-    return frozenset(read_mapping(_MESSAGES)["excluded_types"])
+    return frozenset(read_yaml(_MESSAGES)["excluded_types"])
 
 
 @cache
 def _excluded_subjects() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    groups = read_mapping(_MESSAGES)["excluded_subjects"]
+    groups = read_yaml(_MESSAGES)["excluded_subjects"]
     return tuple((group, re.compile("|".join(f"(?:{p})" for p in patterns))) for group, patterns in groups.items())
 
 

@@ -13,8 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from themis_data.criteria import check_pattern, read_mapping
+from themis_data.criteria import check_pattern
 from themis_data.errors import PipelineError
+from themis_data.yaml_file import read_yaml
 
 _FOLDER = Path(__file__).parent / "evidence"
 _WHERE = ("added", "either", "more", "fewer")
@@ -77,7 +78,7 @@ def kinds_shown(diff: Diff, *, language: str) -> frozenset[str]:
 
 def all_kinds() -> frozenset[str]:
     """Every kind of evidence a criterion may require."""
-    return frozenset(read_mapping(_FOLDER / "kinds.yaml")) | frozenset(_SHAPES)
+    return frozenset(read_yaml(_FOLDER / "kinds.yaml")) | frozenset(_SHAPES)
 
 
 # Lines --------------------------------------------------------------------------------------------------------
@@ -305,7 +306,7 @@ class _PatternKind:
 @cache
 def _pattern_kinds(language: str) -> tuple[_PatternKind, ...]:
     kinds = []
-    for name, fields in read_mapping(_FOLDER / "kinds.yaml").items():
+    for name, fields in read_yaml(_FOLDER / "kinds.yaml").items():
         where = fields["where"]
         if where not in _WHERE:
             raise PipelineError(f"criteria/evidence/kinds.yaml, {name}: 'where' is {where!r}, not one of {_WHERE}")
@@ -318,23 +319,23 @@ def _pattern_kinds(language: str) -> tuple[_PatternKind, ...]:
 def _path_patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
     return tuple(
         (group, _alternatives(patterns, where=f"criteria/evidence/paths.yaml, {group}"))
-        for group, patterns in read_mapping(_FOLDER / "paths.yaml").items()
+        for group, patterns in read_yaml(_FOLDER / "paths.yaml").items()
     )
 
 
 @cache
 def _lines() -> dict[str, dict[str, str]]:
-    return read_mapping(_FOLDER / "lines.yaml")
+    return read_yaml(_FOLDER / "lines.yaml")
 
 
 @cache
 def _line_pattern(kind: str) -> re.Pattern[str]:
-    return _alternatives(read_mapping(_FOLDER / "lines.yaml")[kind], where=f"criteria/evidence/lines.yaml, {kind}")
+    return _alternatives(read_yaml(_FOLDER / "lines.yaml")[kind], where=f"criteria/evidence/lines.yaml, {kind}")
 
 
 @cache
 def _comment_line_pattern(family: str) -> re.Pattern[str]:
-    patterns = read_mapping(_FOLDER / "lines.yaml")["comment_lines"][family]
+    patterns = read_yaml(_FOLDER / "lines.yaml")["comment_lines"][family]
     return _alternatives(patterns, where="criteria/evidence/lines.yaml, comment_lines")
 
 

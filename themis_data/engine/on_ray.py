@@ -4,10 +4,11 @@ Tasks carry the names of shards, never rows, so what moves through Ray is small.
 run again; it writes the same files, and each appears whole or not at all.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from themis_data.errors import MissingExtra, ThemisError
 
@@ -29,9 +30,10 @@ class RayEngine:
         from ray.exceptions import RayTaskError
 
         remote = ray.remote(max_retries=_RETRIES, retry_exceptions=False)(function)
-        limit = max(2, int(ray.cluster_resources().get("CPU", 1)) * _IN_FLIGHT_PER_CPU)
+        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # ray is not annotated
+        limit = max(2, int(resources.get("CPU", 1)) * _IN_FLIGHT_PER_CPU)
         waiting = iter(enumerate(tasks))
-        running: dict[ray.ObjectRef, int] = {}
+        running: dict[Any, int] = {}
         try:
             while True:
                 while len(running) < limit and (following := next(waiting, None)) is not None:
@@ -74,11 +76,11 @@ def open_engine(*, address: str | None, workers: int | None) -> Iterator[RayEngi
             num_cpus=workers or os.cpu_count(),
             include_dashboard=False,
             log_to_driver=False,
-            logging_level="error",
+            logging_level=logging.ERROR,
             configure_logging=False,
         )
     else:
-        ray.init(address=address, log_to_driver=False, logging_level="error", configure_logging=False)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
     try:
         yield RayEngine()
     finally:

@@ -4,6 +4,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -253,14 +254,14 @@ class _Chain:
     def apply(self, table: pa.Table) -> pa.Table:
         place = 0
         for place, (work, marks) in enumerate(self._marks):
-            table = self._counted(place, table, lambda t, w=work, m=marks: self._apply_marks(w.step, m, t))
+            table = self._counted(place, table, partial(self._apply_marks, work.step, marks))
             if work.is_last:
                 table = schema(work.stage.writes).conform(table, f"step {work.step}")
         for place, (work, operation, function) in enumerate(self._work, start=len(self._marks)):
             if operation.verb == "drop":
-                table = self._counted(place, table, lambda t, w=work, f=function: self._drop(w.step, f, t))
+                table = self._counted(place, table, partial(self._drop, work.step, function))
             else:
-                table = self._counted(place, table, lambda t, w=work, o=operation, f=function: _map(w.step, o, f, t))
+                table = self._counted(place, table, partial(_map, work.step, operation, function))
             if work.is_last:
                 table = schema(work.stage.writes).conform(table, f"step {work.step}")
         return table

@@ -58,7 +58,7 @@ def explode_shard(task: ExplodeTask) -> str:
         _, side_columns, explode = decision.side[task.side]
         columns = list(side_columns)
     marks = [read_table(root / path, ["row_id"])["row_id"] for path in task.earlier_marks]
-    pieces = []
+    pieces: list[pa.Table] = []
     for batch in read_batches(root / task.path, columns):
         for marked in marks:
             batch = batch.filter(pc.invert(pc.is_in(batch["row_id"], value_set=marked.combine_chunks())))

@@ -98,7 +98,7 @@ def _checker(foreign: frozenset[str]) -> Callable[[str], bool]:
 
 
 def _common(old: list[Definition], new: list[Definition]) -> dict[str, _Item]:
-    """Definitions with one signature on both sides, in the order of the new side; the documentation where it is shared."""
+    """Definitions with one signature on both sides, in the new side's order; documentation where it is shared."""
     before: dict[str, Definition] = {}
     for definition in old:
         before.setdefault(definition.qualified_name, definition)

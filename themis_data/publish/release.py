@@ -1,8 +1,10 @@
-"""Writing the data set: rows regrouped into final shards, sorted, one folder a configuration, with manifest and card."""
+"""Writing the data set: rows regrouped into final shards, one folder a configuration, with manifest and card."""
 
 import shutil
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +92,7 @@ def release(
     seed: int,
     advance: Callable[[int], None],
 ) -> dict[str, Any]:
-    """Write all configurations of a data set from `preference` rows, then the card, then the manifest; gives the manifest.
+    """Write all configurations of a data set from `preference` rows, then the card, then the manifest, which it gives.
 
     Every row of a group (a repository, a problem) goes to one split and one shard, by hash.
     """
@@ -165,12 +167,9 @@ def _regroup(task: _Regroup) -> str:
 
 
 def _place(group: str, task: _Regroup) -> int:
-    draw, bound, number = uniform(task.seed, "split", group), 0.0, 0
-    for number, (_, share) in enumerate(task.splits):
-        bound += share
-        if draw < bound:
-            break
-    return number * task.shards + int(uniform(task.seed, "shard", group) * task.shards)
+    bounds = list(accumulate(share for _, share in task.splits))
+    split = min(bisect_right(bounds, uniform(task.seed, "split", group)), len(bounds) - 1)
+    return split * task.shards + int(uniform(task.seed, "shard", group) * task.shards)
 
 
 def _write_final(task: _Final) -> dict[str, FileRecord]:

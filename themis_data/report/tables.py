@@ -111,7 +111,7 @@ def setting(value: Any) -> str:
 
 def settings(values: Mapping[str, Any]) -> str:
     """Settings of a step on one line, without the name of the stage; empty where it has none."""
-    return ", ".join(f"{name} {setting(value)}" for name, value in values.items() if name != "use")
+    return ", ".join(f"{visible(name)}={setting(value)}" for name, value in values.items() if name != "use")
 
 
 def print_plan(plan: Mapping[str, Any]) -> None:
@@ -236,28 +236,27 @@ def _title(out: Console, text: str) -> None:
 
 def _print_sources(out: Console, sources: Sequence[Mapping[str, Any]]) -> None:
     _title(out, "Sources")
-    table = grid("step", "source", "read", ("commits", "right"))
+    table = grid("", "", ("", "right"))
+    table.show_header = False
     for source in sources:
         read = source["read"] if isinstance(source["read"], list) else [source["read"]]
-        for number, item in enumerate(read[:_LIST_ROWS]):
-            name, commits = _read_name(item)
-            fill(table, [visible(source["step"]) if not number else "", visible(source["use"]) if not number else "",
-                         name, commits])
+        who = visible(source["step"]) if source["step"] == source["use"] else f"{visible(source['step'])} ({visible(source['use'])})"
+        for item in read[:_LIST_ROWS]:
+            fill(table, [f"  {who}", *_read(item)])
+            who = ""
         if not read:
-            fill(table, [visible(source["step"]), visible(source["use"]), Text("nothing", LOUD), ""])
+            fill(table, [f"  {who}", Text("nothing", LOUD), ""])
         if len(read) > _LIST_ROWS:
-            rest = sum(item.get("commits", 0) for item in read[_LIST_ROWS:] if isinstance(item, Mapping))
-            fill(table, ["", "", f"and {len(read) - _LIST_ROWS} more", f"{rest:,}" if rest else ""], SOFT)
+            fill(table, ["", f"and {len(read) - _LIST_ROWS} more", ""], SOFT)
     out.print(table)
 
 
-def _read_name(item: Any) -> tuple[str, str]:
-    """What a source read, in short: its name, and its number of commits where it has any."""
-    if isinstance(item, Mapping) and "name" in item:
-        commits = item.get("commits")
-        version = f" {visible(item['version'])}" if isinstance(item.get("version"), str) else ""
-        return visible(item["name"]) + version, f"{commits:,}" if isinstance(commits, int) else ""
-    return setting(item), ""
+def _read(item: Any) -> tuple[str, str]:
+    """What a source read, in short: its name, and how much of what, where the record has that."""
+    if not isinstance(item, Mapping) or "name" not in item:
+        return setting(item), ""
+    amounts = [f"{value:,} {visible(key)}" for key, value in item.items() if isinstance(value, int)]
+    return visible(item["name"]), ", ".join(amounts)
 
 
 def _print_funnel(out: Console, funnel: Sequence[Mapping[str, Any]]) -> None:

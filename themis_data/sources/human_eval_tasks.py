@@ -20,8 +20,8 @@ NAME = "HumanEval"
 
 @dataclass(frozen=True, kw_only=True)
 class HumanEvalTasks:
-    """Reads the HumanEval tasks: prompt, reference solution and tests. Every row is marked `demo_only`: reward models are
-    measured on these tasks, so no corpus may train on them."""
+    """Reads the HumanEval tasks: prompt, reference solution and tests. Every row is marked `demo_only`: reward
+    models are measured on these tasks, so no corpus may train on them."""
 
     writes: ClassVar[str] = "task"
     also_writes: ClassVar[tuple[str, ...]] = ()

@@ -20,7 +20,8 @@ LOW_SIGNAL = frozenset(
     continued|fix|fixes|fixed|fixing|fixup|bugfix|bug fix|bug fixes|oops|whoops|typo|typos|fix typo|cleanup|clean up|
     cleaning|edit|edits|edited|modify|modified|add|added|remove|removed|done|finished|final|asdf|foo|bar|no message|
     empty|none|n a|progress|improve|improvements|improved|refactor|refactoring|format|formatting|lint|linting|style|
-    whitespace|comments|comment|docs|documentation|version|version bump|bump version|release|next|again|better|nits|nit
+    whitespace|comments|comment|docs|documentation|version|version bump|bump version|release|next|again|better|
+    nits|nit
 """.replace("\n", "")
     .replace("    ", "")
     .split("|")

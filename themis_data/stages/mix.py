@@ -20,8 +20,8 @@ class Mix:
     repository (`repository_cap`), and at most so many a criterion (`quota`). A slice is a criterion in a language.
 
     Which rows stay is drawn from the seed and the row id. A repository may always have `min_per_repository` rows of a
-    slice, else no small corpus could be built: with fewer than 1 / max_repo_share repositories even equal parts are more
-    than the share.
+    slice, else no small corpus could be built: with fewer than 1 / max_repo_share repositories even equal parts are
+    more than the share.
     """
 
     reads: ClassVar[str] = "pair"
