@@ -1,4 +1,4 @@
-"""The command `themis`: each subcommand parses, calls one function and prints. Results on stdout, the rest on stderr."""
+"""The command `themis`: a subcommand parses, calls one function and prints; results on stdout, the rest on stderr."""
 
 import contextlib
 import json

@@ -110,7 +110,7 @@ def write_record(path: Path, content: Any) -> None:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """The content of a record. Raises ManifestError when it is missing, is no JSON, or was edited after it was written."""
+    """The content of a record. Raises ManifestError when it is missing, is no JSON, or was edited since."""
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         checksum = content.pop(_CHECKSUM)

@@ -79,41 +79,49 @@ def grammar(language: str, grammars: Grammars = "auto") -> tree_sitter.Language:
     return tree_sitter.Language(getattr(module, known.wheel.function)())
 
 
-# Work allowed to one parse, counted and not timed, so that the same input gives the same answer on every
-# machine. tree-sitter asks us once every 100 parser operations: at most 21 times a kB in 4,000 files of the
-# eight languages, at most 40 where a file is parsed as another language, and for a fraction of a millisecond
-# each time.
+# Work allowed to one parse, counted and not timed, so that the same input gives the same answer on every machine.
+# Operations: tree-sitter asks us once every 100, at most 21 times a kB in 4,000 files of the eight languages, at most 40
+# where a file is parsed as another language. Bytes: what the lexer reads, again where it has to go back; the same
+# files made it read each byte at most READS times, an unclosed comment makes it read to the end from every `/*`.
 _BASE_CHECKS = 500
 _BYTES_A_CHECK = 20
+_CHUNK_BYTES = 16_384
+_BASE_READ_BYTES = 4_000_000
+_READS_A_BYTE = 32
 
 
 def parse(source: bytes, language: str, grammars: Grammars = "auto") -> tree_sitter.Tree | None:
     """The syntax tree of a source, or None where parsing it would cost far more than any real file does.
 
-    The caller bounds the size of the source; time then grows with it, 0.1 s a MB for code and up to about 20
-    s a MB for noise. Bytes that are not UTF-8 become error nodes. Raises as `resolved` does.
+    The caller bounds the size of the source; time then grows with it, 0.1 s a MB for code and up to about 20 s a
+    MB for noise. Bytes that are not UTF-8 become error nodes. Raises as `resolved` does.
     """
     if _may_explode(source):
         return None
     using = parser(language, grammars)
     checks_left = _BASE_CHECKS + len(source) // _BYTES_A_CHECK
-    view = memoryview(
-        source
-    )  # tree-sitter keeps every piece it was handed until it is done; a view costs nothing
+    bytes_left = _BASE_READ_BYTES + _READS_A_BYTE * len(source)
+    view = memoryview(source)  # tree-sitter keeps every piece it was handed until it is done; a view costs nothing
 
     def read(offset: int, _point: object) -> memoryview:
-        return view[offset:]
+        nonlocal bytes_left
+        if bytes_left < 0:
+            return view[:0]  # the end of the source, so that this operation is soon over
+        piece = view[offset : offset + _CHUNK_BYTES]
+        bytes_left -= len(piece)
+        return piece
 
     def out_of_work(_offset: int, _has_error: bool) -> bool:
         nonlocal checks_left
         checks_left -= 1
-        return checks_left < 0
+        return checks_left < 0 or bytes_left < 0
 
     try:
-        return using.parse(read, progress_callback=out_of_work)
+        tree = using.parse(read, progress_callback=out_of_work)
     except ValueError:  # the one way in which tree-sitter says that the callback stopped it
         using.reset()  # or the next parse would carry on with this one
         return None
+    return tree if bytes_left >= 0 else None
 
 
 # The last step of a parse cannot be interrupted, and after a chain of operators that never ends its time and

@@ -365,7 +365,7 @@ class _Outline:
         return self._qualified(node, own), kind, is_listed
 
     def _class_behind_a_macro(self, node: Node) -> str | None:
-        """`class EXPORT Name { ... }` looks like a function `Name` that returns a `class EXPORT`: its kind."""
+        """`class EXPORT Name { ... }` looks like a function `Name` that returns `class EXPORT`: its kind."""
         returned = node.child_by_field_name("type")
         declarator = node.child_by_field_name("declarator")
         if returned is None or declarator is None:
@@ -611,7 +611,7 @@ _BLANK = re.compile(rb"(?:\s|\\\r?\n|\xef\xbb\xbf)*")
 
 
 def _errors(root: Node) -> tuple[int, int]:
-    """Bytes of the tokens directly under an ERROR node, without comments, and the number of MISSING tokens."""
+    """Bytes of tokens directly under an ERROR node, without comments, and the number of MISSING tokens."""
     error_bytes = missing_count = 0
     is_error_above: list[bool] = []  # of every open node
     cursor = root.walk()

@@ -77,9 +77,14 @@ def classify(
     group = _excluded_message(parsed, message) or _excluded_file(path)
     if group is not None:
         return _none("excluded", group, terms=terms)
-    scores, barred = _scores(parsed, hits)
-    if not scores:
-        return _none("excluded" if barred else "no_criterion", barred, terms=terms)
+    stated = _scores(parsed, hits)
+    scores = {name: score for name, score in stated.items() if not _never(name).search(parsed.subject)}
+    if not stated:
+        return _none("no_criterion", None, terms=terms)
+    likeliest = _ranked(stated)[0]
+    if not scores or stated[likeliest] - max(scores.values()) >= margin:
+        # What a `never` phrase takes from one criterion is not the next one's: to fix a leak detector is no repair.
+        return _none("excluded", f"message: never for {likeliest}", terms=terms)
     best, score, lead, others = _ranked(scores)
     several = _several_intents(parsed, hits, best, scores, margin=margin)
     if several is not None:
@@ -130,8 +135,8 @@ _TRAILER = re.compile(
     re.MULTILINE,
 )
 _ISSUE = re.compile(
-    r"\(?\b(?:fix(?:e[sd])?|close[sd]?|resolve[sd]?|refs?|see|issue|bug|gh|pr|part of|related to)?:?\s*"
-    r"(?:[\w.-]+/[\w.-]+)?(?:#|gh-)\d+\b\)?"
+    r"\(?(?:\b(?:fix(?:e[sd])?|close[sd]?|resolve[sd]?|refs?|see|issue|bug|pr|part of|related to)\b:?\s*)?"
+    r"(?:\b[\w.-]+/[\w.-]+)?(?:#|\bgh-)\d+\b\)?:?"
 )
 _ISSUE_KEY = re.compile(r"^\W*(?:resolved issue:?\s*|fixed issue:?\s*|issue:?\s*)?\[?(?:[a-z]+-\d+|#\d+)\]?[\s:,-]*")
 _PREFIX = re.compile(r"^\[?([a-z][a-z-]*)\]?(?:\([^)]*\))?!?\s*:\s*|^\[([a-z]+)\]\s*")
@@ -269,7 +274,7 @@ def _is_inside_longer(hit: _Hit, hits: list[_Hit]) -> bool:
     return any(
         other.start <= hit.start and hit.end <= other.end and other.end - other.start > hit.end - hit.start
         for other in hits
-        if other.strength != "weak" or hit.strength == "weak"
+        if _STRENGTHS[other.strength] >= _STRENGTHS[hit.strength]
     )
 
 
@@ -289,25 +294,19 @@ def _denials(name: str) -> re.Pattern[str]:
 # The decision -------------------------------------------------------------------------------------------------
 
 
-def _scores(message: Message, hits: list[_Hit]) -> tuple[dict[str, float], str | None]:
-    """Score of every criterion that the message may mean, and the first that a `never` phrase barred."""
+def _scores(message: Message, hits: list[_Hit]) -> dict[str, float]:
+    """Score of every criterion that the message has words for, `never` phrases aside."""
     scores: dict[str, float] = {}
-    barred: str | None = None
     is_new = _pattern("new_things").search(message.subject) is not None
-    for name, criterion in all_criteria().items():
+    for name in all_criteria():
         own = [hit for hit in hits if hit.criterion == name]
         in_subject = max((_STRENGTHS[hit.strength] for hit in own if hit.in_subject), default=0.0)
         in_body = [hit for hit in own if not hit.in_subject]
-        if in_subject == 0.0 and (is_new or all(hit.strength != "body" for hit in in_body)):
-            continue
-        if _never(name).search(message.subject):
-            barred = barred or f"message: never for {criterion.name}"
-            continue
         if in_subject > 0.0:
             scores[name] = _SUBJECT_FACTOR * in_subject + (_BODY_SUPPORT if in_body else 0.0)
-        else:
+        elif not is_new and any(hit.strength == "body" for hit in in_body):
             scores[name] = _STRENGTHS["body"]
-    return scores, barred
+    return scores
 
 
 @cache

@@ -13,13 +13,15 @@ from typing import Any
 
 import polars as pl
 import pyarrow.parquet as pq
+from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
 from themis_data.dataset import RunFolder
 from themis_data.errors import CorruptData, MissingExtra, ThemisError, UnknownName
 from themis_data.lookup import find
 from themis_data.manifest import FileRecord, read_record, shard_record
-from themis_data.report.tables import BAD, GOOD, HEAD, LOUD, SOFT, console, count, fill, grid, say, settings, visible
+from themis_data.report.tables import BAD, GOOD, HEAD, LOUD, SOFT, console, count, say, settings, visible
 from themis_data.schema import schema
 
 MIN_CHARS = 6  # of the beginning of an id
@@ -49,6 +51,7 @@ NOT_EMITTED = {
     "binary": "The file has NUL bytes: it is binary.",
     "not_utf8": "The file is not UTF-8, before or after it.",
 }
+_LIMITS = {"too_large": ("max_file_bytes",)}  # settings of the source that a reason rests on
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +83,7 @@ class Run:
 
     def __init__(self, folder: Path) -> None:
         self.folder = RunFolder(folder)
-        self.manifest: dict[str, Any] = self.folder.manifest()
+        self.manifest: dict[str, Any] = {**self.folder.manifest()}
         self.parts = tuple(self._part(segment) for segment in self.manifest["segments"])
 
     def _part(self, segment: dict[str, Any]) -> Part:
@@ -103,10 +106,12 @@ class Run:
         """
         wanted = text.strip().lower()
         if not _ID.fullmatch(wanted):
-            raise ThemisError(f"{visible(text)!r} is no id: expected a commit or a row id in hex, or at least its first "
-                              f"{MIN_CHARS} digits")  # fmt: skip
-        found = {id_: "commit" for part in self.parts if part.is_source
-                 for id_ in self._beginning(part.commits, "commit", wanted) + self._beginning(part.rows, "commit", wanted)}
+            raise ThemisError(f"'{visible(text)}' is no id: expected a commit or a row id in hex, or at least its "
+                              f"first {MIN_CHARS} digits")
+        found: dict[str, str] = {}
+        for part in self.parts:
+            for files in (part.commits, part.rows) if part.is_source else ():
+                found |= dict.fromkeys(self._beginning(files, "commit", wanted), "commit")
         for part in self.parts:
             for id_ in self._beginning(part.rows, "row_id", wanted):
                 found.setdefault(id_, _kind(part))
@@ -116,7 +121,7 @@ class Run:
             named = self.names(list(found)[:_CANDIDATES])
             listed = "\n".join(f"  {id_}  {named.get(id_, kind)}" for id_, kind in list(found.items())[:_CANDIDATES])
             more = f"\n  and {len(found) - _CANDIDATES} more" if len(found) > _CANDIDATES else ""
-            raise ThemisError(f"{wanted!r} is the beginning of {len(found)} ids; give more digits:\n{listed}{more}")
+            raise ThemisError(f"{len(found)} ids begin with '{wanted}'; give more digits:\n{listed}{more}")
         return next((Asked(id=id_, kind=kind) for id_, kind in found.items()), None)
 
     def _beginning(self, files: Sequence[Path], column: str, text: str) -> list[str]:
@@ -201,24 +206,29 @@ class Run:
             missing = [id_ for id_ in ids if id_ not in named]
             if not missing or not part.rows:
                 continue
-            columns = [name for name in ("row_id", "commit", "path", "task", "criterion") if name in _columns(part.rows)]
-            for row in _select(part.rows, columns, _is_in("row_id", missing)).iter_rows(named=True):
-                where = [f"{name} {visible(row[name])}" for name in columns[1:] if row[name] is not None]
+            there = _columns(part.rows)
+            telling = [name for name in ("commit", "path", "task", "criterion") if name in there]
+            for row in _select(part.rows, ["row_id", *telling], _is_in("row_id", missing)).iter_rows(named=True):
+                where = [f"{name} {visible(row[name])}" for name in telling if row[name] is not None]
                 named[row["row_id"]] = f"{_kind(part)} ({', '.join(where)})"
         return named
 
     def searched(self) -> dict[str, Any]:
         """How much there is to find an id in: commits, rows, and the names of what the sources read."""
-        read = [item for source in self.manifest["sources"]
-                for item in (source["read"] if isinstance(source["read"], list) else [source["read"]])]
-        sources = [entry for entry in self.manifest["funnel"] if any(p.is_source and p.segment == entry["segment"] for p in self.parts)]
+        sources = self.manifest["sources"]
+        read = [item for source in sources for item in _listed(source["read"])]
+        from_sources = {part.segment for part in self.parts if part.is_source}
         return {
             "commits": sum(pq.read_metadata(path).num_rows for part in self.parts for path in part.commits),
-            "rows": sum(entry["rows_out"] for entry in sources),
+            "rows": sum(entry["rows_out"] for entry in self.manifest["funnel"] if entry["segment"] in from_sources),
             "read": [item["name"] if isinstance(item, dict) and "name" in item else str(item) for item in read],
             "listed_commits": sum(item.get("commits", 0) for item in read if isinstance(item, dict)),
-            "unreadable": sorted({str(what) for source in self.manifest["sources"] for what, _ in source["unreadable"]}),
+            "unreadable": sorted({str(what) for source in sources for what, _ in source["unreadable"]}),
         }
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def _kind(part: Part) -> str:
@@ -246,8 +256,8 @@ def _select(files: Sequence[Path], columns: Sequence[str], where: pl.Expr) -> pl
 
 
 def _unusable(error: BaseException) -> CorruptData:
-    return CorruptData(f"a file that the manifest names cannot be read ({error}); run 'themis verify' on the folder, and "
-                       f"'themis build' to make it again")  # fmt: skip
+    return CorruptData(f"a file that the manifest names cannot be read ({error}); run 'themis verify' on the folder, "
+                       f"and 'themis build' to make it again")
 
 
 def _is_in(column: str, ids: Collection[str]) -> pl.Expr:
@@ -265,8 +275,8 @@ def explain(folder: Path, id_: str) -> dict[str, Any]:
     asked      as it was asked for; `id` is the whole id
     kind       commit, or the schema of the row; unknown where nothing has the id
     commit     what the source noted of the commit; null where no commit is behind it
-    steps      in order: segment, step, outcome (kept, dropped, became, emitted, not_emitted, published), row_id, reason,
-               detail, explanation (a sentence), settings (of a step that dropped), became (ids of children)
+    steps      in order: segment, step, outcome (emitted, not_emitted, kept, became, dropped, published), row_id,
+               reason, detail, explanation (a sentence), settings (of a step that dropped), became (ids of children)
     published  ids of the rows of the data set that came of it
     ends       published, dropped, not_emitted or unknown
     searched   for an unknown id: how much was looked at
@@ -277,14 +287,16 @@ def explain(folder: Path, id_: str) -> dict[str, Any]:
     run = Run(folder)
     asked = run.resolve(id_)
     if asked is None:
-        return {"asked": id_, "id": None, "kind": "unknown", "commit": None, "steps": [], "published": [], "ends": "unknown",
-                "searched": run.searched()}
+        return {"asked": id_, "id": None, "kind": "unknown", "commit": None, "steps": [], "published": [],
+                "ends": "unknown", "searched": run.searched()}
     story = _Story(run, asked)
     steps = story.steps()
-    published = [step["row_id"] for step in steps if step["outcome"] == "published"]
-    ends = next((end for end in ("published", "dropped", "not_emitted") if any(s["outcome"] == end for s in steps)), "unknown")
-    return {"asked": id_, "id": asked.id, "kind": asked.kind, "commit": story.commit, "steps": steps, "published": published,
-            "ends": ends}
+    outcomes = {step["outcome"] for step in steps}
+    return {
+        "asked": id_, "id": asked.id, "kind": asked.kind, "commit": story.commit, "steps": steps,
+        "published": [step["row_id"] for step in steps if step["outcome"] == "published"],
+        "ends": next((end for end in ("published", "dropped", "not_emitted") if end in outcomes), "unknown"),
+    }
 
 
 class _Story:
@@ -321,15 +333,14 @@ class _Story:
         noted = {row["commit"]: row for row in run.commits(part, commits)}
         for row in noted.values():
             self.commit = self.commit or {**row, "committed_at": row["committed_at"].isoformat() + "Z"}
-        use = run.manifest["pipeline"]["steps"][part.steps[0]]["use"]
+        values = run.manifest["pipeline"]["steps"][part.steps[0]]
         for row_id in rows:
-            yield _step(part, part.steps[0], "emitted", row_id, f"{use} made a {_kind(part)} of it.")
-        for row in noted.values():
-            if is_commit and not rows:
-                reason = str(row["not_emitted"])
-                sentence = NOT_EMITTED.get(reason, "The source makes no row of it.").format(num_paths=row["num_paths"])
-                values = run.manifest["pipeline"]["steps"][part.steps[0]] if reason == "too_large" else {}
-                yield _step(part, part.steps[0], "not_emitted", None, sentence, reason=reason, values=values)
+            yield _step(part.segment, part.steps[0], "emitted", row_id, f"{values['use']} made a {_kind(part)} of it.")
+        for row in noted.values() if is_commit and not rows else ():
+            reason = str(row["not_emitted"])
+            sentence = NOT_EMITTED.get(reason, "The source makes no row of it.").format(num_paths=row["num_paths"])
+            limits = {name: values[name] for name in _LIMITS.get(reason, ()) if name in values}
+            yield _step(part.segment, part.steps[0], "not_emitted", None, sentence, reason=reason, values=limits)
 
     def _commits_of(self, part: Part, rows: list[str]) -> list[str]:
         if not rows or "commit" not in _columns(part.rows):
@@ -340,33 +351,32 @@ class _Story:
         """What the steps of a segment did to the rows that came in; fills `here` with those that came out."""
         if not live:
             return
-        run = self._run
-        dropped, kept = run.dropped(part, live), set(run.ids(part, live))
+        dropped, kept = self._run.dropped(part, live), set(self._run.ids(part, live))
         family: dict[str, list[str]] = {}
-        for child, parents in run.children(part, [row_id for row_id in live if row_id not in kept and row_id not in dropped]):
+        for child, parents in self._run.children(part, [i for i in live if i not in kept and i not in dropped]):
             for parent in parents:
                 family.setdefault(parent, []).append(child)
         for row_id in live:
-            steps = list(part.steps)
-            if row_id in dropped:
-                drop = dropped[row_id]
-                steps = steps[: steps.index(drop["step"]) + 1] if drop["step"] in steps else [drop["step"]]
-            for step in steps[:-1]:
-                yield _step(part, step, "kept", row_id, f"{step} let it pass.")
-            if row_id in dropped:
-                yield self._drop(part, dropped[row_id])
+            drop = dropped.get(row_id)
+            passed = list(part.steps) if row_id in kept else list(part.steps[:-1])
+            if drop is not None:
+                passed = passed[: part.steps.index(drop["step"])]
+            for step in passed:
+                yield _step(part.segment, step, "kept", row_id, f"{step} let it pass.")
+            if drop is not None:
+                yield self._drop(part, drop)
             elif row_id in kept:
-                yield _step(part, steps[-1], "kept", row_id, f"{steps[-1]} let it pass.")
                 here.append(row_id)
             elif row_id in family:
-                own = [child for child in family[row_id] if child in self._line] or family[row_id]
-                if row_id == self._asked.id:
+                own = [child for child in family[row_id] if child in self._line]
+                if not own or row_id == self._asked.id:
                     own = family[row_id]
                 here += [child for child in own if child not in here]
-                yield _step(part, steps[-1], "became", row_id, self._became(part, family[row_id], own), became=own)
+                sentence = self._became(part, family[row_id], own)
+                yield _step(part.segment, part.steps[-1], "became", row_id, sentence, became=own)
             else:
-                raise CorruptData(f"row {row_id} went into the segment {part.segment} and is neither in what it wrote nor among "
-                                  f"its drops; run 'themis verify' on {self._run.folder.root}")
+                raise CorruptData(f"row {row_id} went into the segment {part.segment} and is neither in what it wrote "
+                                  f"nor among its drops; run 'themis verify' on {self._run.folder.root}")
 
     def _became(self, part: Part, children: list[str], own: list[str]) -> str:
         others = len(children) - len(own)
@@ -378,9 +388,9 @@ class _Story:
         values = self._run.manifest["pipeline"]["steps"].get(drop["step"], {})
         seen = f" ({drop['detail']})" if drop["detail"] else ""
         meaning = _meaning(values.get("use"), drop["reason"])
-        sentence = f"{drop['step']} dropped it: {drop['reason']}{seen}.{' ' + meaning if meaning else ''}"
-        return _step(part, drop["step"], "dropped", drop["row_id"], sentence, reason=drop["reason"], detail=drop["detail"],
-                     values=values)
+        sentence = f"{drop['step']} dropped it: {drop['reason']}{seen}.{f' That is: {meaning}.' if meaning else ''}"
+        return _step(part.segment, drop["step"], "dropped", drop["row_id"], sentence, reason=drop["reason"],
+                     detail=drop["detail"], values=values)
 
     def _release(self, live: list[str]) -> Iterator[dict[str, Any]]:
         places = self._run.published(live)
@@ -388,16 +398,18 @@ class _Story:
         for row_id in live:
             files = places.get(row_id, {})
             lacks = [name for name in configs if name not in files]
-            without = f" It is left out of {', '.join(lacks)}, whose labels lack its language or criterion." if lacks else ""
-            if not files:
-                yield _row("dataset", "write", "dropped", row_id, f"No configuration can hold it.{without}", reason="left_out")
-                continue
-            listed = "; ".join(f"{name}: {file}" for name, file in files.items())
-            yield _row("dataset", "write", "published", row_id, f"It is in {', '.join(files)}.{without}", detail=listed)
+            without = f" Left out of {', '.join(lacks)}, whose labels lack its language or criterion." if lacks else ""
+            if files:
+                listed = "; ".join(f"{name}: {file}" for name, file in files.items())
+                sentence = f"It is in {', '.join(files)}.{without}"
+                yield _step("dataset", "write", "published", row_id, sentence, detail=listed)
+            else:
+                yield _step("dataset", "write", "dropped", row_id, without.strip(), reason="left_out")
 
     def _name_others(self, steps: list[dict[str, Any]]) -> None:
         """Say what the ids in the details of drops stand for: the survivor, the commit that reverted."""
-        told = [(step, id_) for step in steps if step["outcome"] == "dropped" for id_ in _WHOLE_ID.findall(step["detail"] or "")]
+        told = [(step, id_) for step in steps if step["outcome"] == "dropped"
+                for id_ in dict.fromkeys(_WHOLE_ID.findall(step["detail"] or ""))]
         named = self._run.names({id_ for _, id_ in told}) if told else {}
         for step, id_ in told:
             if id_ in named:
@@ -408,31 +420,33 @@ def _merged(live: dict[str, list[str]]) -> list[str]:
     return list(dict.fromkeys(row_id for rows in live.values() for row_id in rows))
 
 
-def _step(part: Part, step: str, outcome: str, row_id: str | None, explanation: str, *, reason: str | None = None,
-          detail: str | None = None, values: dict[str, Any] | None = None, became: Sequence[str] = ()) -> dict[str, Any]:
-    return _row(part.segment, step, outcome, row_id, explanation, reason=reason, detail=detail, values=values, became=became)
-
-
-def _row(segment: str, step: str, outcome: str, row_id: str | None, explanation: str, *, reason: str | None = None,
-         detail: str | None = None, values: dict[str, Any] | None = None, became: Sequence[str] = ()) -> dict[str, Any]:
+def _step(segment: str, step: str, outcome: str, row_id: str | None, explanation: str, *, reason: str | None = None,
+          detail: str | None = None, values: dict[str, Any] | None = None, became: Sequence[str] = ()
+          ) -> dict[str, Any]:
     chosen = {name: value for name, value in (values or {}).items() if name not in ("use", "seed")}
     return {"segment": segment, "step": step, "outcome": outcome, "row_id": row_id, "reason": reason, "detail": detail,
             "explanation": explanation, "settings": chosen, "became": list(became)}
 
 
 def _meaning(use: str | None, reason: str) -> str | None:
-    """What a reason means, by the docstring of the stage: what stands in brackets behind it, or its sentence."""
+    """What a reason means, in the words of the stage's docstring; None where it has none.
+
+    Docstrings have `reason` (meaning), or meaning (`reason`) with the meaning behind the bracket before it.
+    """
     if use is None:
         return None
     try:
-        text = " ".join((find("stages", use, "STAGE").__doc__ or "").split())
+        docstring = find("stages", use, "STAGE").__doc__ or ""
     except (UnknownName, MissingExtra):  # a build of another version of the tool, or without what it needs
         return None
-    behind = re.search(rf"`{re.escape(reason)}` \(([^()]+)\)", text)
-    if behind:
-        return f"That is: {behind.group(1)}."
-    sentences = re.split(r"(?<=[.!?]) (?=[A-Z])", text)
-    return next((sentence.replace("`", "") for sentence in sentences if f"`{reason}`" in sentence), None)
+    text = " ".join(docstring.split())
+    behind = re.search(rf"`{re.escape(reason)}` \(([^()`]+)\)", text)
+    before = re.search(rf"(?:^|\)|[.:] )([^()]*) \((?:`\w+`, )*`{re.escape(reason)}`[^()]*\)", text)
+    found = behind or before
+    if found is None:
+        return None
+    clause = re.sub(r"^\W*(?:(?:and|or) )?", "", found.group(1)).rstrip(" .")
+    return clause[:1].lower() + clause[1:].replace("`", "")
 
 
 _STYLES = {"dropped": BAD, "not_emitted": BAD, "published": GOOD, "emitted": "", "became": "", "kept": SOFT}
@@ -456,17 +470,23 @@ def print_story(story: dict[str, Any]) -> None:
         if commit["reverts"]:
             say(out, f"says that it reverts {', '.join(visible(id_) for id_ in commit['reverts'])}", indent=2)
     several = len({step["row_id"] for step in story["steps"]} - {None}) > 1
-    table = grid("segment", "step", "outcome", *(["row"] if several else []), "why")
     segment = None
     for step in story["steps"]:
-        why = "" if step["outcome"] == "kept" else visible(step["explanation"])
-        if step["settings"]:
-            why += f"\n{settings(step['settings'])}"
-        fill(table, [visible(step["segment"]) if step["segment"] != segment else "", visible(step["step"]), step["outcome"],
-                     *([(step["row_id"] or "")[:8]] if several else []), Text(why)], _STYLES[step["outcome"]])
-        segment = step["segment"]
-    out.print(table)
+        if step["segment"] != segment:
+            segment = step["segment"]
+            say(out, visible(segment))
+        row = f"  {step['row_id'][:8]}" if several and step["row_id"] else ""
+        style = _STYLES[step["outcome"]]
+        say(out, f"{visible(step['step']):<24}{step['outcome']:<12}{row}", style, indent=2)
+        if step["outcome"] != "kept":
+            _say_why(out, step, style)
     say(out, _end(story), GOOD if story["ends"] == "published" else BAD)
+
+
+def _say_why(out: Console, step: dict[str, Any], style: str) -> None:
+    out.print(Padding(Text(visible(step["explanation"]), style=style), (0, 0, 0, 6)))
+    if step["settings"]:
+        out.print(Padding(Text(f"settings: {settings(step['settings'])}"), (0, 0, 0, 6)))
 
 
 def _end(story: dict[str, Any]) -> str:
@@ -480,11 +500,12 @@ def _end(story: dict[str, Any]) -> str:
 def _unknown(story: dict[str, Any]) -> Iterator[str]:
     searched = story["searched"]
     yield f"Nothing in this build has an id that begins with {visible(story['asked'])}."
-    yield (f"Looked at {count(searched['commits'], 'commit')} and {count(searched['rows'], 'row')} of "
-           f"{', '.join(visible(name) for name in searched['read']) or 'no source'}, and at all that was made of them.")  # fmt: skip
+    read = ", ".join(visible(name) for name in searched["read"]) or "no source"
+    amount = f"{count(searched['commits'], 'commit')} and {count(searched['rows'], 'row')}"
+    yield f"Looked at {amount} of {read}, and at all that was made of them."
     if searched["commits"] < searched["listed_commits"]:
-        yield (f"The sources list {searched['listed_commits']:,} commits, so a part of them was not read: --limit was given, or "
-               f"a unit could not be read.")
+        yield (f"The sources list {searched['listed_commits']:,} commits: some are shared by forks, or --limit was "
+               f"given, or a unit could not be read.")
     for what in searched["unreadable"]:
         yield f"{visible(what)} could not be read: its commits are not known."
     yield "A commit that no chosen ref leads to is not read: see the setting refs of git_history."

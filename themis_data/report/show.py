@@ -15,26 +15,28 @@ from themis_data.report.tables import BAD, GOOD, HEAD, LOUD, SOFT, console, say,
 _CONTEXT = 3  # unchanged lines around a changed one
 _TEXT_LINES = 30  # of a prompt, unless all are asked for
 _MOST_ROWS = 3  # that one commit or task led to
-_LABEL = ("criterion", "also_matches", "language", "label_detail", "evidence", "strength", "changed_share", "system_kind",
-          "prompt_by", "subject", "is_bot", "task", "entry_point", "demo_only")
-_LINEAGE = ("repository", "repos", "commit", "path", "committed_at", "license", "license_class", "old_blob", "new_blob",
-            "source", "parent_ids", "row_id")
+_LABEL = ("criterion", "also_matches", "language", "label_detail", "evidence", "strength", "changed_share",
+          "system_kind", "prompt_by", "is_bot", "task", "entry_point", "demo_only")
+_LINEAGE = ("source", "repository", "repos", "commit", "subject", "path", "committed_at", "license", "license_class",
+            "old_blob", "new_blob", "parent_ids")
 
 
 def print_row(folder: Path, id_: str, *, full: bool) -> None:
     """Print a pair, change or task of a run folder; for a commit, what came of it last.
 
     A row that was dropped is shown as it was when the step that dropped it saw it, with the reason. `full` shows whole
-    files and texts. Raises ThemisError where nothing has the id, where several begin so, and for a commit that gave no row.
+    files and texts. Raises ThemisError where nothing has the id, where several begin so, and for a commit that gave no
+    row.
     """
     story = explain(folder, id_)
     if story["kind"] == "unknown":
         searched = story["searched"]
-        raise ThemisError(f"no row and no commit begins with {visible(id_)!r} among {searched['commits']:,} commits and "
-                          f"{searched['rows']:,} rows; 'themis explain' says what was searched")  # fmt: skip
+        raise ThemisError(f"no row and no commit begins with '{visible(id_)}', among {searched['commits']:,} commits "
+                          f"and {searched['rows']:,} rows; 'themis explain' says what was searched")
     if story["ends"] == "not_emitted":
         step = next(step for step in story["steps"] if step["outcome"] == "not_emitted")
-        raise ThemisError(f"commit {story['id']} gave no change ({visible(step['reason'])}). {visible(step['explanation'])}")
+        why = f"{visible(step['reason'])}. {visible(step['explanation'])}"
+        raise ThemisError(f"commit {story['id']} gave no change: {why}")
     run, out = Run(folder), console()
     wanted = [story["id"]] if story["kind"] != "commit" else list(_ends(story))
     for number, row_id in enumerate(wanted[:_MOST_ROWS]):
@@ -43,7 +45,8 @@ def print_row(folder: Path, id_: str, *, full: bool) -> None:
         row = run.latest(row_id)
         if row is None:
             raise ThemisError(f"no shard of the build has the row {row_id}; run 'themis verify' on {folder}")
-        _print(out, row, [step for step in story["steps"] if step["row_id"] == row_id], full=full)
+        subject = (story["commit"] or {}).get("subject")
+        _print(out, {"subject": subject, **row}, [s for s in story["steps"] if s["row_id"] == row_id], full=full)
     for row_id in wanted[_MOST_ROWS:]:
         say(out, f"and {row_id}")
 
@@ -86,9 +89,7 @@ def _fields(out: Console, row: dict[str, Any], names: Iterable[str]) -> None:
     """The columns of a row that it has and that say something, one a line."""
     for name in names:
         value = row.get(name)
-        if value is None or value == [] or value is False or name == "row_id":
-            continue
-        if name == "repository" and row["repos"] == value:
+        if value is None or value == [] or value is False or (name == "repository" and row["repos"] == value):
             continue
         if name == "committed_at":
             value = f"{value.isoformat()}Z"
@@ -98,7 +99,7 @@ def _fields(out: Console, row: dict[str, Any], names: Iterable[str]) -> None:
             value = f"{value:.3f} of the lines"
         elif isinstance(value, list):
             value = ", ".join(value)
-        out.print(Text.assemble(f"  {name:<14} ", (visible(value), HEAD if name == "criterion" else "")), soft_wrap=True)
+        say(out, f"{name:<14} {visible(value)}", indent=2)
 
 
 def _block(out: Console, title: str, text: str | None, *, full: bool) -> None:

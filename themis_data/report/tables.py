@@ -20,6 +20,7 @@ WIDTH = 100  # columns where nobody looks at a terminal
 LOUD, GOOD, BAD, HEAD, SOFT = "bold red", "green", "red", "bold", "dim"
 # Controls, format characters (which turn the direction of text, or are invisible), lone surrogates, line separators.
 _INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+_COUNTED = {"source": "Source", "license": "Licence", "evidence": "Evidence", "system_kind": "System prompt"}
 _LIST_ROWS = 15  # of a list of counts; all of them with --json
 
 
@@ -128,14 +129,15 @@ def print_plan(plan: Mapping[str, Any]) -> None:
         runs = segment["state"] != "unchanged"
         to_run += runs
         why = f": {visible(segment['why'])}" if segment["why"] else ""
-        say(out, f"{visible(segment['segment'])}  {visible(segment['state'])}{why}", "yellow" if runs else GOOD, indent=2)
+        style = "yellow" if runs else GOOD
+        say(out, f"{visible(segment['segment'])}  {visible(segment['state'])}{why}", style, indent=2)
         table = grid("", "", "")
         table.show_header = False
         for step in segment["steps"]:
-            name = step["id"] if step["id"] == step["use"] else f"{step['id']} ({step['use']})"
-            chain = step["writes"] if step.get("reads") in (None, "", step["writes"]) else f"{step['reads']} -> {step['writes']}"
+            keeps = step["reads"] in (None, "", step["writes"])
+            chain = step["writes"] if keeps else f"{step['reads']} -> {step['writes']}"
             values = settings(plan["settings"].get(step["id"], {}))
-            fill(table, [f"    {visible(name):<22}", f"{visible(chain):<18}", values])
+            fill(table, [f"    {_who(step['id'], step['use']):<22}", f"{visible(chain):<18}", values])
         out.print(table)
     say(out, "")
     say(out, f"writes {settings(plan['write'])}")
@@ -144,6 +146,11 @@ def print_plan(plan: Mapping[str, Any]) -> None:
         say(out, f"{to_run} of {count(total, 'segment')} would run")
     else:
         say(out, f"nothing would run: all {count(total, 'segment')} are done and unchanged")
+
+
+def _who(step: str, use: str) -> str:
+    """A step by its id, with the name of its stage where that is another one."""
+    return visible(step) if step == use else f"{visible(step)} ({visible(use)})"
 
 
 def print_built(built: "Built", folder: Path) -> None:
@@ -181,9 +188,10 @@ def _next_commands(manifest: Mapping[str, Any], folder: Path) -> list[str]:
         if file is None:
             continue
         id_ = _first_id(folder / "dataset" / file, config["schema"])
-        code = f"import polars; print(polars.read_parquet({str(folder / 'dataset' / file)!r}))"
-        commands += [f"themis show {id_} --from {place}", f"themis explain {id_} --from {place}",
-                     f"python -c {shlex.quote(code)}"]
+        path = str(folder / "dataset" / file)
+        code = f"import polars; print(polars.read_parquet({path!r}))"
+        quoted = f'"{code}"' if shlex.quote(path) == path else shlex.quote(code)
+        commands += [f"themis show {id_} --from {place}", f"themis explain {id_} --from {place}", f"python -c {quoted}"]
         break
     return commands
 
@@ -211,12 +219,13 @@ def print_manifest(manifest: Mapping[str, Any]) -> None:
     """The funnel, counts, the surface audit, what each configuration holds and left out, and what could not be read."""
     out = console()
     rows = manifest["rows"]
-    say(out, f"{visible(manifest['name'])} {visible(manifest['version'])}: {count(rows, 'pair')}", HEAD if rows else LOUD)
+    name = f"{visible(manifest['name'])} {visible(manifest['version'])}"
+    say(out, f"{name}: {count(rows, 'pair')}", HEAD if rows else LOUD)
     say(out, f"built {visible(manifest['created_at'])} by themis_data {visible(manifest['tool'])}, "
              f"seed {manifest['seed']}, fingerprint {visible(manifest['fingerprint'])}")
     unreadable = _unreadable(manifest["sources"])
     if unreadable:
-        say(out, f"INCOMPLETE: {count(len(unreadable), 'thing')} could not be read, see the end", LOUD)
+        say(out, f"INCOMPLETE: {count(len(unreadable), 'input')} could not be read, see the end", LOUD)
     _print_sources(out, manifest["sources"])
     _print_funnel(out, manifest["funnel"])
     _print_counts(out, manifest["counts"])
@@ -240,7 +249,7 @@ def _print_sources(out: Console, sources: Sequence[Mapping[str, Any]]) -> None:
     table.show_header = False
     for source in sources:
         read = source["read"] if isinstance(source["read"], list) else [source["read"]]
-        who = visible(source["step"]) if source["step"] == source["use"] else f"{visible(source['step'])} ({visible(source['use'])})"
+        who = _who(source["step"], source["use"])
         for item in read[:_LIST_ROWS]:
             fill(table, [f"  {who}", *_read(item)])
             who = ""
@@ -295,7 +304,10 @@ def _print_counts(out: Console, counts: Mapping[str, Mapping[str, int]]) -> None
     languages = list(counts["language"])
     for chunk in _chunks(languages, out.width):
         is_last = chunk[-1] == languages[-1]
-        table = grid("", *((visible(language), "right") for language in chunk), *([("all", "right")] if is_last else []))
+        titles: list[tuple[str, JustifyMethod]] = [(visible(language), "right") for language in chunk]
+        if is_last:
+            titles.append(("all", "right"))
+        table = grid("", *titles)
         for criterion, total in counts["criterion"].items():
             cells = [slices.get((criterion, language), 0) for language in chunk]
             fill(table, [visible(criterion), *(f"{number:,}" if number else "-" for number in cells),
@@ -306,7 +318,7 @@ def _print_counts(out: Console, counts: Mapping[str, Mapping[str, int]]) -> None
         out.print(table)
         if not is_last:
             say(out, "")
-    for title, name in (("Source", "source"), ("Licence", "license"), ("Evidence", "evidence"), ("System prompt", "system_kind")):
+    for name, title in _COUNTED.items():
         if name in counts:
             _title(out, title)
             _print_shares(out, counts[name])
@@ -351,8 +363,8 @@ def _print_audit(out: Console, audit: Sequence[Mapping[str, Any]]) -> None:
         fill(table, [visible(entry["criterion"]), f"{entry['pairs']:,}", share(entry["chosen_longer"], 1),
                      share(entry["length_accuracy"], 1)])
     out.print(table)
-    say(out, "length accuracy: what \"the longer wins\" or \"the shorter wins\", whichever is better, gets right; chance is 50 %",
-        SOFT)
+    say(out, "length accuracy: what 'the longer wins' or 'the shorter wins' gets right, whichever is better; chance is "
+             "50 %", SOFT)
 
 
 def _print_configs(out: Console, configs: Mapping[str, Mapping[str, Any]]) -> None:
@@ -360,8 +372,9 @@ def _print_configs(out: Console, configs: Mapping[str, Mapping[str, Any]]) -> No
     table = grid("name", "folder", ("files", "right"), ("rows", "right"), ("left out", "right"), ("MB", "right"))
     for name, config in configs.items():
         left_out = Text(f"{config['left_out']:,}", LOUD if config["left_out"] else "")
-        fill(table, [visible(name), visible(config["folder"]), f"{len(config['files']):,}", f"{config['rows']:,}", left_out,
-                     f"{sum(file['bytes'] for file in config['files']) / 1e6:.1f}"])
+        size = f"{sum(file['bytes'] for file in config['files']) / 1e6:.1f}"
+        files = f"{len(config['files']):,}"
+        fill(table, [visible(name), visible(config["folder"]), files, f"{config['rows']:,}", left_out, size])
     out.print(table)
     if any(config["left_out"] for config in configs.values()):
         say(out, "left out: pairs whose language or criterion the configuration's labels lack; the others have them")

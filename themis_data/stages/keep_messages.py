@@ -13,7 +13,8 @@ from themis_data.engine.rows import Rows, first_reason, reasons
 LOW_SIGNAL = frozenset(
     """
     update|updates|updated|update file|update files|update code|updating|minor|minor update|minor updates|minor change|
-    minor changes|minor fix|minor fixes|minor tweak|minor tweaks|small change|small changes|small fix|small fixes|tiny fix|
+    minor changes|minor fix|minor fixes|minor tweak|minor tweaks|small change|small changes|small fix|small fixes|
+    tiny fix|
     quick fix|change|changes|changed|some changes|more changes|misc|misc changes|miscellaneous|various|various changes|
     wip|work in progress|in progress|temp|tmp|test|tests|testing|test commit|try|trying|initial|initial commit|
     first commit|init|commit|committing|checkpoint|save|saving|backup|sync|stuff|more|more stuff|more work|continue|

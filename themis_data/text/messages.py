@@ -2,20 +2,52 @@
 
 import re
 
-# Trailers whose value is a person: "Signed-off-by:", "Co-authored-by:", "Cc:" and the like.
-_PEOPLE_KEY = re.compile(r"^\s*(?:[A-Za-z]+(?:-[A-Za-z]+)*-by|Cc|From|Author|Committer|Thanks(?:-to)?)\s*:.*$", re.IGNORECASE)
-_ADDRESS = re.compile(r"<?[A-Za-z0-9._%+\-]+@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)+>?")
-_NAMED_ADDRESS = re.compile(r"^\s*[\w-]+\s*:.*<[^<>\s]+@[^<>\s]+>\s*$")
+# Trailers whose value is a person. With hyphens any verb is one ("Signed-off-by:", "Co-authored-by:"), though not in the
+# first line, where "order-by:" is the part of a project that changed. With spaces only these verbs are.
+_HYPHENATED = re.compile(r"^\s*[A-Za-z]+(?:-[A-Za-z]+)*-by\s*:", re.IGNORECASE)
+_TRAILER = re.compile(
+    r"^\s*(?:(?:(?:reviewed|submitted|reported|tested|pulled|merged|approved|suggested|authored|co[- ]authored|signed[- ]off|"
+    r"acked|helped|contributed|patch(?:ed)?|found|fixed|committed|written)[ -])?by|cc|from|obtained from|authors?|committer|"
+    r"reviewers?|subscribers|thanks(?:[- ]to)?)\s*:",
+    re.IGNORECASE,
+)
+_NAMED_ADDRESS = re.compile(r"^\s*[\w -]+:.*<[^<>\s]+@[^<>\s]+>\s*$")
+# No version as a host: "left-pad@1.3.0" is a package.
+_ADDRESS = re.compile(
+    r"<[^<>\s@]+@[^<>\s@]+>|<?[A-Za-z0-9._%+\-]+@(?!v?\d+\.\d)(?:[A-Za-z0-9\-]+\.)+[A-Za-z]{2,}\b>?"
+    r"|[<(][\w.+-]+\s+(?:at|\[at\]|\(at\))\s+[\w-]+(?:\s+(?:dot|\[dot\]|\(dot\))\s+\w+)+[>)]"
+)
+# "Patch by Jane Doe", "thanks to @jane": two capitalised words or a handle after a word of credit.
+_CREDIT = re.compile(
+    r"(?i:\b(?:(?:patch(?:es)?|fix(?:es|ed)?|reported|submitted|contributed|suggested|reviewed|written|found|noticed|spotted"
+    r"|pointed out|idea|report|pull request)\s+(?:by|from)|(?:many )?thanks?(?: you)?(?: again)?(?: (?:to|go to))?|thx|cheers|kudos(?: to)?"
+    r"|props(?: to)?|credits?(?: goes| go)? to|h/t))[:,]?\s+"
+    r"(?:@[A-Za-z\d](?:[A-Za-z\d-]*[A-Za-z\d])?(?![\w/@.-]*/)|[A-Z][\w'’-]+(?:\s+(?:[A-Z]\.|d[aei]|von|van|der|den))*\s+[A-Z][\w'’-]+)"
+)
 _REVERTS = re.compile(r"\brevert(?:s|ed|ing)?(?:\s+the)?(?:\s+commits?)?\s+([0-9a-f]{7,64})\b", re.IGNORECASE)
-_BOT = re.compile(r"\[bot\]|\b(?:dependabot|renovate|greenkeeper|snyk|pyup|mergify|codecov|allcontributors|weblate|"
-                  r"github-actions|travis|jenkins|pre-commit-ci)\b|(?:^|[-_.\s])(?:bot|autoroll)(?:$|[-_.@\s])", re.IGNORECASE)  # fmt: skip
+_BOT = re.compile(
+    r"\[bot\]|\b(?:dependabot|renovate|greenkeeper|snyk|pyup|mergify|codecov|allcontributors|weblate|github-actions|copybara|"
+    r"pre-commit-ci|travis[- ]ci)\b|(?:^|[-_.\s])(?:bot|autoroll)(?:$|[-_.\s])|^\S*(?<!tal)(?<!ab)(?<!ca)bot$|^(?:\S+\s)?jenkins$"
+    r"|^travis$",
+    re.IGNORECASE,
+)
+_PERSON_JENKINS = re.compile(r"^[A-Z][a-z]+ Jenkins$")  # a family name, as "Travis" is a first name
 
 
 def without_people(message: str) -> str:
-    """The message without trailer lines that name people, and with mail addresses taken out of the rest."""
+    """The message without trailer lines that name people, with mail addresses and the names in credits taken out.
+
+    Names elsewhere in a sentence stay: nothing tells them from other words.
+    """
     lines = [line.rstrip() for line in message.splitlines()]
-    kept = [line for line in lines if not (_PEOPLE_KEY.match(line) or _NAMED_ADDRESS.match(line))]
-    return _ADDRESS.sub("", "\n".join(kept)).strip()
+    kept = [line for number, line in enumerate(lines) if not _is_person_line(line, is_first=number == 0)]
+    return _CREDIT.sub("", _ADDRESS.sub("", "\n".join(kept))).strip()
+
+
+def _is_person_line(line: str, *, is_first: bool) -> bool:
+    if ":" not in line:
+        return False
+    return bool(_TRAILER.match(line) or _NAMED_ADDRESS.match(line) or (not is_first and _HYPHENATED.match(line)))
 
 
 def reverted_commits(message: str) -> list[str]:
@@ -29,5 +61,5 @@ def is_revert(subject: str) -> bool:
 
 
 def is_bot(name: str, address: str) -> bool:
-    """Whether an author's name or address says it is a program."""
-    return bool(_BOT.search(name) or _BOT.search(address))
+    """Whether an author's name, or the part of the address before the @, says it is a program."""
+    return bool(_BOT.search(name) or _BOT.search(address.partition("@")[0]))

@@ -1,0 +1,91 @@
+"""The languages that ship, and the way from a path to one."""
+
+import pytest
+
+from themis_data.code.language import all_languages, by_name, language_of_path, languages_of_path
+from themis_data.errors import UnknownName
+
+PUBLISHED = ["C", "C#", "C++", "Go", "Java", "JavaScript", "Python", "Ruby"]
+
+
+def test_all_languages_of_the_mined_pool_are_there() -> None:
+    long_tail = (
+        "Assembly Dart Erlang Groovy Haskell Julia Kotlin Perl PHP PowerShell R Rust Scala Shell Swift TypeScript"
+    )
+
+    assert sorted([*PUBLISHED, *long_tail.split()]) == sorted(all_languages())
+
+
+def test_only_the_eight_have_a_published_label_and_a_measured_limit() -> None:
+    labelled = [language.name for language in all_languages().values() if language.published_as is not None]
+    measured = [language.name for language in all_languages().values() if language.max_error_share is not None]
+
+    assert sorted(PUBLISHED) == sorted(labelled)
+    assert sorted(PUBLISHED) == sorted(measured)
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_language_is_described_in_full(name: str) -> None:
+    language = by_name(name)
+
+    assert language.grammar is not None
+    assert language.wheel is not None
+    assert language.comment_nodes
+    assert language.string_nodes
+    assert language.identifier_nodes
+    assert language.definition_nodes
+    assert language.known_supersets
+    assert language.documentation in ("above", "docstring")
+    assert language.max_error_share is not None
+    assert 0 <= language.max_error_share < 1
+
+
+def test_changing_the_returned_dict_changes_nothing_for_others() -> None:
+    all_languages().clear()
+
+    assert by_name("Go").name == "Go"
+
+
+def test_unknown_name_offers_the_near_one() -> None:
+    with pytest.raises(UnknownName, match="no language named 'Pyton'. Did you mean 'Python'?"):
+        by_name("Pyton")
+
+
+@pytest.mark.parametrize(
+    ("language", "path"),
+    [
+        ("C", "src/dict.c"),
+        ("C", "include/uv.h"),
+        ("C++", "db/db_impl.cc"),
+        ("C++", "a.hpp"),
+        ("C++", "a.c++"),
+        ("C++", "LEGACY.C"),
+        ("C#", "Src/JsonReader.cs"),
+        ("Go", "pkg.v1/context.go"),
+        ("Java", "A.java"),
+        ("JavaScript", "lib/index.mjs"),
+        ("JavaScript", "lib/View.jsx"),
+        ("Python", "SETUP.PY"),
+        ("Ruby", "tasks/release.rake"),
+        ("R", "R/model.R"),
+        ("R", "r/model.r"),
+        ("Assembly", "boot.S"),
+        ("TypeScript", "a.d.ts"),
+        (None, "README"),
+        (None, "a.py/README"),
+        (None, ".py"),
+        (None, "a.py.orig"),
+        (None, ""),
+    ],
+)
+def test_language_comes_from_the_extension(language: str | None, path: str) -> None:
+    assert language == language_of_path(path)
+
+
+@pytest.mark.parametrize(
+    ("languages", "path"), [(("C", "C++"), "a/b.h"), (("C++",), "b.H"), (("C",), "b.c"), ((), "b.txt")]
+)
+def test_header_may_be_in_two_languages(languages: tuple[str, ...], path: str) -> None:
+    expected = ("C++", "C++")[:1] if path == "b.H" else languages
+
+    assert expected == languages_of_path(path)[: len(expected)]

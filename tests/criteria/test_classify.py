@@ -1,0 +1,288 @@
+"""A small hand-labelled set of made-up commits, one for each way in which a word misleads."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from themis_data.criteria.classify import Label, classify, matches_any_term, parse_message
+
+FC = "functional_correctness"
+RE = "runtime_efficiency"
+ME = "memory_efficiency"
+SH = "security_hardness"
+RM = "readability_and_maintainability"
+
+
+@dataclass(frozen=True)
+class Lines:
+    removed: tuple[tuple[int, str], ...]
+    added: tuple[tuple[int, str], ...]
+
+
+def changes(diff: str) -> Callable[[], Lines]:
+    """The changes a mini diff shows: lines that begin with - or +."""
+    rows = [line.strip() for line in diff.strip().splitlines()]
+    removed = tuple((i, row[1:]) for i, row in enumerate(rows) if row.startswith("-"))
+    added = tuple((i, row[1:]) for i, row in enumerate(rows) if row.startswith("+"))
+    return lambda: Lines(removed, added)
+
+
+def labelled(message: str, diff: str, *, path: str = "src/store/index.py", language: str = "Python") -> Label:
+    return classify(message=message, path=path, language=language, changes=changes(diff))
+
+
+GUARD = "+if items is None:\n+    return []"
+SWAP = "-total = left - right\n+total = right - left"
+FASTER = "-for key in list(table):\n-    probe(key)\n+cached = table.get(key)\n+if cached is not None:\n+    return cached"
+SMALLER = "-if flag == True:\n-    return True\n-else:\n-    return False\n+return flag"
+RELEASE = "+finally:\n+    handle.close()"
+C_FREE = "+free(node->name);\n+free(node);"
+CHECKED = "+if len(name) > MAX_NAME:\n+    raise ValueError('too long')"
+
+KEPT = [
+    # functional correctness
+    ("Fix off by one when the window is full", "-while i < n - 1:\n+while i < n:", FC),
+    ("fix: return an empty list when nothing was stored", GUARD, FC),
+    ("Fixes #88: sign of the balance was wrong after a refund", SWAP, FC),
+    ("Don't crash if the header is missing (#4512)", GUARD, FC),
+    ("Fix deadlock between flush and close", "-lock.acquire()\n+lock.acquire(timeout=5)", FC),
+    ("Make sure listeners are called once", "-notify(self)\n+if not self.told:\n+    notify(self)", FC),
+    ("Read the port as a number\n\nThe old code raised a TypeError.\nThis is a regression from the rewrite.",
+     "-port = raw\n+port = int(raw)", FC),
+    ("Correctly parse dates before 1970 and add a test", SWAP, FC),
+    ("[BUG-17] Fix rounding of halves", SWAP, FC),
+    # runtime efficiency
+    ("perf: look the token up once", FASTER, RE),
+    ("Speed up route matching (#123)", FASTER, RE),
+    ("Cache the compiled pattern", "-m = re.match(p, s)\n+_PATTERN = re.compile(p)\n+m = _PATTERN.match(s)", RE),
+    ("Avoid quadratic scan of the pending queue", FASTER, RE),
+    ("Fix performance regression in the tokenizer", FASTER, RE),
+    ("Memoize parent lookups", "+self._parents = {}\n+cached = self._parents.get(key)", RE),
+    ("Use a set for membership\n\nThe result is better performance on long lists.", "-seen = []\n+seen = set()", RE),
+    # memory efficiency
+    ("Fix memory leak when a session expires", RELEASE, ME),
+    ("Close file descriptors if the fork fails", RELEASE, ME),
+    ("Reduce allocations while encoding headers", "-return [h for h in list(headers)]\n+return headers", ME),
+    ("Do not keep the whole upload around\n\nThis saves memory for big files.",
+     "-data = body.read()\n+for chunk in body.stream():\n+    yield chunk", ME),
+    ("Break reference cycle between parser and handler", "+self.handler = None", ME),
+    ("Release the reply buffer on error", "+reply.release()", ME),
+    # security hardness
+    ("Prevent path traversal in static files", "+if not real.startswith(root):\n+    raise Forbidden()", SH),
+    ("Fix SQL injection in the search box", "-db.run('... ' + term)\n+db.run('... ?', escape(term))", SH),
+    ("Compare the token in constant time (timing attack)", "-if token == given:\n+if hmac.compare_digest(token, given):", SH),
+    ("fix: limit request body size", CHECKED, SH),
+    ("Fix remote code execution (RCE) through pickled cookies",
+     "-data = pickle.loads(cookie)\n+data = verify_signature(cookie)", SH),
+    ("Reject header names with newlines", "+if '\\n' in name:\n+    raise ValueError('invalid header')", SH),
+    ("Check the length first\n\nAn attacker could send a frame of any size.", CHECKED, SH),
+    # readability and maintainability
+    ("Simplify the flag check", SMALLER, RM),
+    ("refactor: drop the second branch", SMALLER, RM),
+    ("Rename idx to position", "-idx = find(s)\n-return idx + 1\n+position = find(s)\n+return position + 1", RM),
+    ("Remove unused helper method", "-def _old(self):\n-    return self.x", RM),
+    ("Replace magic numbers with constants",
+     "-if size > 4096:\n-    grow(4096)\n+PAGE = 4096\n+if size > PAGE:\n+    grow(PAGE)", RM),
+    ("chore: make it more readable", SMALLER, RM),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("message", "diff", "criterion"), KEPT, ids=[row[0].splitlines()[0] for row in KEPT])
+def test_a_clear_commit_gets_its_criterion(message: str, diff: str, criterion: str) -> None:
+    label = labelled(message, diff)
+
+    assert (criterion, None) == (label.criterion, label.reason), label
+    assert label.evidence
+    assert label.terms
+
+
+DROPPED = [
+    # substrings of other words
+    ("Load the source of each resource in turn", GUARD, "no_criterion"),
+    ("Add SQLite as a backend", GUARD, "no_criterion"),
+    ("Add a hash type for sorted entries", GUARD, "no_criterion"),
+    ("Remember the last column", GUARD, "no_criterion"),
+    ("Index pages by title", GUARD, "no_criterion"),
+    ("Align the columns of the report", GUARD, "no_criterion"),
+    ("New feature: export to CSV", GUARD, "no_criterion"),
+    # about something that is not the code
+    ("Fix for formatting", SWAP, "excluded"),
+    ("Fix docs of the parser", SWAP, "excluded"),
+    ("Fix typo in variable", SWAP, "excluded"),
+    ("Fix lint errors", SWAP, "excluded"),
+    ("Fix build on Windows", SWAP, "excluded"),
+    ("Fix flaky test of the scheduler", SWAP, "excluded"),
+    ("valgrind: fix warning about uninitialised value", SWAP, "excluded"),
+    ("Fix memory leak detection message", RELEASE, "excluded"),
+    ("Speed up some specs", FASTER, "excluded"),
+    ("Make the CI build faster", FASTER, "excluded"),
+    ("Optimize imports", FASTER, "excluded"),
+    ("Clarify comments", SMALLER, "excluded"),
+    ("Fix error message for unknown keys", SWAP, "excluded"),
+    ("Bump version to 2.0.1 to fix the build", SWAP, "excluded"),
+    ('Revert "Speed up route matching"', FASTER, "excluded"),
+    ("Fix parser\n\nThis reverts commit 0123abc.", SWAP, "excluded"),
+    ("docs: fix wrong default", SWAP, "excluded"),
+    ("test: fix crash", SWAP, "excluded"),
+    ("style: simplify quotes", SMALLER, "excluded"),
+    ("Address review comments, fix naming", SWAP, "excluded"),
+    ("WIP: fix crash on empty input", GUARD, "excluded"),
+    ("Fix", SWAP, "excluded"),
+    # denied, or the other way round
+    ("Still there is a memory leak to fix", "+reply.release()", FC),
+    ("Count allocations so that memory usage can be shown", RELEASE, "excluded"),
+    ("Rewrite the loop, no performance change", SWAP, "no_criterion"),
+    ("Allow handlers to skip the XSRF check", "+if handler.skip_xsrf:\n+    return", "no_criterion"),
+    # several things at once
+    ("Refactor and fix the date parser", SMALLER, "multi_intent"),
+    ("Fix crash on empty input and add support for tabs", GUARD, "multi_intent"),
+    ("Fix memory leak and buffer overflow", C_FREE, "multi_intent"),
+    ("perf: reduce allocations to make lookups faster", FASTER, "multi_intent"),
+    ("refactor: fix wrong order of arguments", SWAP, "multi_intent"),
+    ("Fix crash\n\n- one\n- two\n- three\n- four\n- five\n- six", GUARD, "multi_intent"),
+    # nothing in the diff
+    ("Fix memory leak in the reader", "+count = count + 1", "no_evidence"),
+    ("Prevent path traversal", "-return a\n+return b", "no_evidence"),
+    ("Fix wrong handling of tabs", "-# tabs are four\n+# tabs are eight", "excluded"),
+    ("Fix wrong greeting", "-greet('hello')\n+greet('Hello')", "excluded"),
+    ("Fix crash on start", "-import simplejson\n+import json", "excluded"),
+    ("Fix hang on exit", "+logger.info('bye %s', name)", "excluded"),
+    ("Fix wrong value", "-__version__ = '1.0'\n+__version__ = '1.1'", "excluded"),
+    ("Simplify the nesting", "-    call(a)\n+call(a)", "excluded"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("message", "diff", "outcome"), DROPPED, ids=[row[0].splitlines()[0] for row in DROPPED])
+def test_a_misleading_commit_is_not_labelled_by_its_words(message: str, diff: str, outcome: str) -> None:
+    label = labelled(message, diff)
+
+    assert outcome == (label.criterion or label.reason), label
+    assert label.detail or label.criterion or label.reason == "no_criterion"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "tests/test_index.py",
+        "src/test/java/org/acme/StoreTest.java",
+        "lib/store_spec.rb",
+        "pkg/store_test.go",
+        "Acme.Tests/StoreFixture.cs",
+        "docs/conf.py",
+        "examples/hello.py",
+        "benchmarks/run.py",
+        "vendor/six.py",
+        "acme/version.py",
+        "static/app.min.js",
+        "setup.py",
+        "scripts/release.py",
+    ],
+)
+def test_files_that_are_no_code_of_the_project_are_excluded(path: str) -> None:
+    label = labelled("Fix crash on empty input", GUARD, path=path)
+
+    assert "excluded" == label.reason
+    assert label.detail is not None
+    assert label.detail.startswith("path: ")
+
+
+@pytest.mark.parametrize("path", ["src/latest/index.py", "acme/contest.py", "lib/attestation.rb", "src/special.c"])
+def test_a_path_that_only_looks_like_a_test_is_kept(path: str) -> None:
+    assert labelled("Fix crash on empty input", GUARD, path=path).criterion == FC
+
+
+def test_other_languages_show_their_own_evidence() -> None:
+    leak_in_c = classify(
+        message="Plug memory leak in the error path",
+        path="src/tree.c",
+        language="C",
+        changes=changes(C_FREE + "\n+goto out;"),
+    )
+    overflow_in_c = classify(
+        message="Fix buffer overflow in the name parser",
+        path="src/name.c",
+        language="C",
+        changes=changes("-strcpy(dst, src);\n+strncpy(dst, src, sizeof(dst) - 1);"),
+    )
+    nil_in_ruby = classify(
+        message="Fix NoMethodError for pages without a title",
+        path="lib/page.rb",
+        language="Ruby",
+        changes=changes("-title.strip\n+title.to_s.strip"),
+    )
+
+    assert [ME, SH, FC] == [leak_in_c.criterion, overflow_in_c.criterion, nil_in_ruby.criterion]
+
+
+def test_what_only_chooses_the_compiler_is_no_evidence() -> None:
+    label = classify(
+        message="Fix detection of the string type",
+        path="include/s.h",
+        language="C++",
+        changes=changes("-#if defined(__GNUC__)\n+#if defined(__GNUC__) && __GNUC__ > 4"),
+    )
+
+    assert ("excluded", "diff: only preprocessor") == (label.reason, label.detail)
+
+
+def test_a_wider_margin_turns_a_label_into_several_intents() -> None:
+    arguments = {"message": "Fix slow lookup of expired keys", "path": "a.py", "language": "Python"}
+
+    assert RE == classify(**arguments, changes=changes(FASTER)).criterion
+    assert "multi_intent" == classify(**arguments, changes=changes(FASTER), margin=10.0).reason
+
+
+def test_the_losing_criterion_is_named() -> None:
+    label = labelled("Fix memory leak when a session expires", RELEASE)
+
+    assert (FC,) == label.also_matches
+    assert 4.0 == label.margin
+
+
+def test_a_diff_too_long_for_one_repair_is_no_evidence() -> None:
+    label = labelled("Fix crash on empty input", "\n".join(f"+call_{i}(x)" for i in range(60)))
+
+    assert "no_evidence" == label.reason
+
+
+def test_the_diff_is_not_asked_for_when_message_or_path_decide() -> None:
+    def never() -> Lines:
+        raise AssertionError("the diff was read")
+
+    for message, path in [
+        ("Add a page about routes", "src/a.py"),
+        ("Fix typo", "src/a.py"),
+        ("Fix crash on empty input", "tests/test_a.py"),
+        ("Refactor and fix the parser", "src/a.py"),
+    ]:
+        assert classify(message=message, path=path, language="Python", changes=never).criterion is None
+
+
+@pytest.mark.parametrize("message", ["Speed up lookups", "Fix crash", "Tidy up", "Plug a leak", "Stop an XSS"])
+def test_a_message_with_a_word_for_a_criterion_is_worth_a_diff(message: str) -> None:
+    assert matches_any_term(message)
+
+
+@pytest.mark.parametrize("message", ["Add a page", "Update resource names", "", "v1.2.3", "Sources: reinforce"])
+def test_a_message_without_such_a_word_is_not(message: str) -> None:
+    assert not matches_any_term(message)
+
+
+def test_stamps_are_taken_off_a_message() -> None:
+    message = parse_message(
+        "fix(core)!: Keep order of keys (#123)\n\nSee https://example.org/1 for more.\nSigned-off-by: A <a@example.org>"
+    )
+
+    assert ("fix", "keep order of keys") == (message.kind, message.subject)
+    assert "example.org" not in message.body
+
+
+def test_a_title_that_was_cut_is_put_together_again() -> None:
+    assert "fix crash when the name is empty" == parse_message("Fix crash when the na…\n\n…me is empty").subject
+
+
+def test_a_very_long_message_is_read_in_bounded_time() -> None:
+    message = "fix " + "a " * 200_000 + "\n" + "memory " * 200_000
+
+    assert labelled(message, GUARD).criterion in (FC, None)
