@@ -9,16 +9,16 @@ PUBLISHED = ["C", "C#", "C++", "Go", "Java", "JavaScript", "Python", "Ruby"]
 
 
 def test_all_languages_of_the_mined_pool_are_there() -> None:
-    long_tail = (
-        "Assembly Dart Erlang Groovy Haskell Julia Kotlin Perl PHP PowerShell R Rust Scala Shell Swift TypeScript"
-    )
+    long_tail = "Assembly Dart Erlang Groovy Haskell Julia Kotlin Perl PHP PowerShell R Rust Scala Shell Swift TypeScript"
 
     assert sorted([*PUBLISHED, *long_tail.split()]) == sorted(all_languages())
 
 
 def test_only_the_eight_have_a_published_label_and_a_measured_limit() -> None:
     labelled = [language.name for language in all_languages().values() if language.published_as is not None]
-    measured = [language.name for language in all_languages().values() if language.max_error_share is not None]
+    measured = [
+        language.name for language in all_languages().values() if language.max_error_share is not None
+    ]
 
     assert sorted(PUBLISHED) == sorted(labelled)
     assert sorted(PUBLISHED) == sorted(measured)

@@ -20,6 +20,7 @@ def _needs_a_sandbox() -> None:
         pytest.skip(str(error))
 
 
+SHORT = Limits(cpu_s=0.2)
 DOUBLE = Task(
     entry_point="double",
     reference="def double(x):\n    return x * 2\n",
@@ -79,10 +80,11 @@ def test_each_executed_assert_is_counted(candidate: str, expected: tuple[int, in
         "class Same:\n  def __eq__(self, other): return True\n  __hash__ = None\ndef double(x): return Same()",
         "class Same(int):\n  def __eq__(self, other): return True\n  __hash__ = None\ndef double(x): return Same(-1)",
         "import builtins\nbuiltins.bool = lambda x: True\ndef double(x): return -1",
-        "def double(x):\n  import gc, sys\n  for o in gc.get_objects():\n    if hasattr(o, 'f_globals'): o.f_globals.clear()",
+        "def double(x):\n  import gc\n  for o in gc.get_objects():\n"
+        "    if hasattr(o, 'f_globals'): o.f_globals.clear()",
         "import pickle\nclass Bomb:\n  def __reduce__(self): return (print, ('passed',))\n"
         "def double(x):\n  import os\n  data = pickle.dumps(('returned', Bomb()))\n"
-        "  os.write(4, len(data).to_bytes(8, 'big') + data)\n  return 0",
+        "  os.write(4, len(data).to_bytes(8, 'big') + data)\n  return -1",
         "def double(x):\n  import os\n  os.write(4, b'\\xff' * 100)\n  return 2",
     ],
 )
@@ -96,9 +98,10 @@ def test_the_candidate_finds_nothing_of_the_test_in_its_memory() -> None:
     spy = (
         "def double(x):\n"
         "    import gc\n"
+        "    gc.unfreeze()\n"
         "    texts = [s for o in gc.get_objects() for s in (o if isinstance(o, (list, tuple)) else "
         "list(o.values()) if isinstance(o, dict) else []) if isinstance(s, str)]\n"
-        "    return -1 if any('counts for' + ' nothing' in s for s in texts) else x * 2\n"
+        "    return -1 if any(' '.join(['counts', 'for', 'nothing']) in s for s in texts) else x * 2\n"
     )
     assert counts(tally(DOUBLE, spy)) == (5, 0, {}, True, "ok")
 
@@ -135,7 +138,7 @@ def test_helpers_of_the_reference_serve_the_test() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["None", "-1", "2 ** 300", "float('inf')", "1.5", "'\\u20ac'", "b'x'", "(1, [2, {3}])", "{'a': frozenset({1})}", "1j"],
+    ["None", "-1", "2 ** 300", "float('inf')", "1.5", "'\\u20ac'", "b'x'", "(1, [2, {3}])", "{'a': {1}}", "1j"],
 )
 def test_plain_data_passes_unchanged(value: str) -> None:
     task = Task(
@@ -155,19 +158,19 @@ def test_what_the_candidate_prints_is_not_taken_for_a_verdict() -> None:
 def test_all_human_eval_references_pass_their_own_tests() -> None:
     tasks = human_eval()
     seen = tallies([(task, task.reference) for task in tasks])
-    assert [] == [task.entry_point for task, one in zip(tasks, seen, strict=True) if not one.passed_all]
+    assert [task.entry_point for task, one in zip(tasks, seen, strict=True) if not one.passed_all] == []
     assert len(seen) == 164
 
 
 @pytest.fixture(scope="module")
 def searches() -> list[BugSearch]:
-    return find_bugs(human_eval()[::4], seed=0, max_tries=8)
+    return find_bugs(human_eval()[::8], seed=0, max_tries=8, limits=SHORT)
 
 
 def test_most_human_eval_tasks_yield_bugs(searches: list[BugSearch]) -> None:
-    assert len(searches) == 41
-    assert sum(bool(search.bugs) for search in searches) >= 30
-    assert sum(len(search.bugs) for search in searches) >= 70
+    assert len(searches) == 21
+    assert sum(bool(search.bugs) for search in searches) >= 15
+    assert sum(len(search.bugs) for search in searches) >= 35
 
 
 def test_every_bug_passes_something_and_only_gives_wrong_output(searches: list[BugSearch]) -> None:
@@ -183,11 +186,12 @@ def test_every_bug_passes_something_and_only_gives_wrong_output(searches: list[B
 def test_every_mutant_tried_is_accounted_for(searches: list[BugSearch]) -> None:
     for search in searches:
         assert len(search.bugs) + sum(search.rejected.values()) <= 8
-        assert set(search.rejected) <= {"passes_all", "fails_all", "raises", "timeout", "memory", "crash", "output", "surplus"}
+        known = {"passes_all", "fails_all", "raises", "timeout", "memory", "crash", "output", "surplus"}
+        assert set(search.rejected) <= known
 
 
 def test_the_same_seed_finds_the_same_bugs(searches: list[BugSearch]) -> None:
-    again = find_bugs(human_eval()[::4][:8], seed=0, max_tries=8)
+    again = find_bugs(human_eval()[::8][:8], seed=0, max_tries=8, limits=SHORT)
     assert [[bug.mutant for bug in search.bugs] for search in searches[:8]] == [
         [bug.mutant for bug in search.bugs] for search in again
     ]

@@ -109,7 +109,7 @@ def test_no_kind_of_socket_can_be_made(call: str) -> None:
 
 
 def test_without_seccomp_and_namespaces_nothing_is_run() -> None:
-    with pytest.raises(SandboxError, match="neither seccomp filters .* nor new namespaces"):
+    with pytest.raises(SandboxError, match="neither seccomp filters"):
         run("print(1)", without=("seccomp", "namespaces"))
 
 
@@ -150,11 +150,13 @@ def test_a_file_stays_within_its_limit() -> None:
 
 def test_the_environment_does_not_leak(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "sesame")
-    seen = run("import os; print(dict(os.environ))\ntry: print(open('/proc/self/environ').read())\nexcept OSError: pass")
+    look = "import os; print(dict(os.environ))\ntry: print(open('/proc/self/environ').read())\nexcept OSError: pass"
+    seen = run(look)
     assert seen.status == "ok"
     assert b"sesame" not in seen.stdout
-    names = run_command(["env"], limits=COMMAND).stdout.decode()
-    assert ["HOME", "LANG", "PATH", "PYTHONHASHSEED", "TMPDIR"] == sorted(line.split("=")[0] for line in names.splitlines())
+    variables = run_command(["env"], limits=COMMAND).stdout.decode().splitlines()
+    names = sorted(line.split("=")[0] for line in variables)
+    assert names == ["HOME", "LANG", "PATH", "PYTHONHASHSEED", "TMPDIR"]
 
 
 @pytest.mark.parametrize("without", [(), ("namespaces",)])
@@ -192,7 +194,8 @@ def test_a_fork_bomb_is_stopped_and_swept(without: tuple[Layer, ...]) -> None:
         "import time; time.sleep(60)"
     )
     started = time.monotonic()
-    seen = run_command([PYTHON, "-c", bomb, "bomb-marker"], limits=Limits(wall_s=1.0, num_processes=20), without=without)
+    limits = Limits(wall_s=0.7, num_processes=20)
+    seen = run_command([PYTHON, "-c", bomb, "bomb-marker"], limits=limits, without=without)
     assert seen.status == "timeout"
     assert time.monotonic() - started < 10
     assert processes_with("bomb-marker") == []
@@ -226,23 +229,33 @@ def test_a_daemon_is_dead_after_the_call(without: tuple[Layer, ...]) -> None:
 
 
 def test_programs_of_a_batch_do_not_see_one_another() -> None:
-    first = "import builtins, sys, os\nbuiltins.left = 1\nsys.modules['left'] = 1\nos.environ['LEFT'] = '1'\nprint('first')"
+    first = (
+        "import builtins, sys, os\n"
+        "builtins.left = sys.modules['left'] = 1\nos.environ['LEFT'] = '1'\nprint('first')"
+    )
     second = (
         "import builtins, gc, sys, os\n"
+        "gc.unfreeze()\n"
+        "held = [s for o in gc.get_objects() for s in (o if isinstance(o, (list, tuple)) else\n"
+        "        list(o.values()) if isinstance(o, dict) else []) if isinstance(s, str)]\n"
         "print(hasattr(builtins, 'left'), 'left' in sys.modules, dict(os.environ),\n"
-        "      any(isinstance(o, str) and 'needle' + '-third' in o for d in gc.get_objects() if isinstance(d, dict)\n"
-        "          for o in list(d.values())))"
+        "      any('-'.join(['needle', 'third']) in s for s in held))"
     )
     third = "x = 'needle-third'; print('third')"
     seen = run_python_batch([Program(source=source) for source in (first, second, third)], limits=QUICK)
-    assert [b"first\n", b"False False {} False\n", b"third\n"] == [outcome.stdout for outcome in seen]
+    outputs = [outcome.stdout for outcome in seen]
+    assert outputs == [b"first\n", b"False False {} False\n", b"third\n"]
 
 
 def test_one_bad_program_spoils_only_its_own_result() -> None:
-    bad = "import os\nfor fd in range(3, 100):\n    try: os.write(fd, b'{\"children\": []}\\n!')\n    except OSError: pass\nos.abort()"
+    bad = (
+        "import os\nfor fd in range(3, 100):\n"
+        "    try: os.write(fd, b'{\"children\": []}\\n!')\n    except OSError: pass\nos.abort()"
+    )
     sources = ["print(1)", bad, "while True: pass", "print(2)"]
     seen = run_python_batch([Program(source=source) for source in sources], limits=QUICK)
-    assert [("ok", b"1\n"), ("crash", b""), ("timeout", b""), ("ok", b"2\n")] == [(s.status, s.stdout) for s in seen]
+    told = [(outcome.status, outcome.stdout) for outcome in seen]
+    assert told == [("ok", b"1\n"), ("crash", b""), ("timeout", b""), ("ok", b"2\n")]
 
 
 def test_hashes_and_random_numbers_are_the_same_in_every_run() -> None:

@@ -34,7 +34,7 @@ def labelled(message: str, diff: str, *, path: str = "src/store/index.py", langu
 
 GUARD = "+if items is None:\n+    return []"
 SWAP = "-total = left - right\n+total = right - left"
-FASTER = "-for key in list(table):\n-    probe(key)\n+cached = table.get(key)\n+if cached is not None:\n+    return cached"
+FASTER = "-for key in list(table):\n-    probe(key)\n+found = cache.get(key)\n+if found is not None:\n+    return found"
 SMALLER = "-if flag == True:\n-    return True\n-else:\n-    return False\n+return flag"
 RELEASE = "+finally:\n+    handle.close()"
 C_FREE = "+free(node->name);\n+free(node);"
@@ -71,7 +71,8 @@ KEPT = [
     # security hardness
     ("Prevent path traversal in static files", "+if not real.startswith(root):\n+    raise Forbidden()", SH),
     ("Fix SQL injection in the search box", "-db.run('... ' + term)\n+db.run('... ?', escape(term))", SH),
-    ("Compare the token in constant time (timing attack)", "-if token == given:\n+if hmac.compare_digest(token, given):", SH),
+    ("Compare the token in constant time (timing attack)",
+     "-if token == given:\n+if hmac.compare_digest(token, given):", SH),
     ("fix: limit request body size", CHECKED, SH),
     ("Fix remote code execution (RCE) through pickled cookies",
      "-data = pickle.loads(cookie)\n+data = verify_signature(cookie)", SH),
@@ -120,7 +121,8 @@ DROPPED = [
     ("Optimize imports", FASTER, "excluded"),
     ("Clarify comments", SMALLER, "excluded"),
     ("Fix error message for unknown keys", SWAP, "excluded"),
-    ("Bump version to 2.0.1 to fix the build", SWAP, "excluded"),
+    ("Bump version to 2.0.1 to fix the build", SWAP, "no_criterion"),
+    ("Fix crash, bump version to 2.0.1", SWAP, "excluded"),
     ('Revert "Speed up route matching"', FASTER, "excluded"),
     ("Fix parser\n\nThis reverts commit 0123abc.", SWAP, "excluded"),
     ("docs: fix wrong default", SWAP, "excluded"),
@@ -130,13 +132,13 @@ DROPPED = [
     ("WIP: fix crash on empty input", GUARD, "excluded"),
     ("Fix", SWAP, "excluded"),
     # denied, or the other way round
-    ("Still there is a memory leak to fix", "+reply.release()", FC),
+    ("Still there is a memory leak to fix", "+reply.release()", "no_criterion"),
     ("Count allocations so that memory usage can be shown", RELEASE, "excluded"),
     ("Rewrite the loop, no performance change", SWAP, "no_criterion"),
-    ("Allow handlers to skip the XSRF check", "+if handler.skip_xsrf:\n+    return", "no_criterion"),
+    ("Allow handlers to skip the XSRF check", "+if handler.skip_xsrf:\n+    return", "excluded"),
     # several things at once
     ("Refactor and fix the date parser", SMALLER, "multi_intent"),
-    ("Fix crash on empty input and add support for tabs", GUARD, "multi_intent"),
+    ("Fix crash on empty input and add a tab setting", GUARD, "multi_intent"),
     ("Fix memory leak and buffer overflow", C_FREE, "multi_intent"),
     ("perf: reduce allocations to make lookups faster", FASTER, "multi_intent"),
     ("refactor: fix wrong order of arguments", SWAP, "multi_intent"),
@@ -182,7 +184,7 @@ def test_a_misleading_commit_is_not_labelled_by_its_words(message: str, diff: st
 def test_files_that_are_no_code_of_the_project_are_excluded(path: str) -> None:
     label = labelled("Fix crash on empty input", GUARD, path=path)
 
-    assert "excluded" == label.reason
+    assert label.reason == "excluded"
     assert label.detail is not None
     assert label.detail.startswith("path: ")
 
@@ -212,7 +214,7 @@ def test_other_languages_show_their_own_evidence() -> None:
         changes=changes("-title.strip\n+title.to_s.strip"),
     )
 
-    assert [ME, SH, FC] == [leak_in_c.criterion, overflow_in_c.criterion, nil_in_ruby.criterion]
+    assert [leak_in_c.criterion, overflow_in_c.criterion, nil_in_ruby.criterion] == [ME, SH, FC]
 
 
 def test_what_only_chooses_the_compiler_is_no_evidence() -> None:
@@ -223,27 +225,29 @@ def test_what_only_chooses_the_compiler_is_no_evidence() -> None:
         changes=changes("-#if defined(__GNUC__)\n+#if defined(__GNUC__) && __GNUC__ > 4"),
     )
 
-    assert ("excluded", "diff: only preprocessor") == (label.reason, label.detail)
+    assert (label.reason, label.detail) == ("excluded", "diff: only preprocessor")
 
 
 def test_a_wider_margin_turns_a_label_into_several_intents() -> None:
-    arguments = {"message": "Fix slow lookup of expired keys", "path": "a.py", "language": "Python"}
+    def label(margin: float) -> Label:
+        message = "Fix memory leak in sessions"
+        return classify(message=message, path="a.py", language="Python", changes=changes(RELEASE), margin=margin)
 
-    assert RE == classify(**arguments, changes=changes(FASTER)).criterion
-    assert "multi_intent" == classify(**arguments, changes=changes(FASTER), margin=10.0).reason
+    assert label(1.0).criterion == ME
+    assert label(10.0).reason == "multi_intent"
 
 
 def test_the_losing_criterion_is_named() -> None:
     label = labelled("Fix memory leak when a session expires", RELEASE)
 
-    assert (FC,) == label.also_matches
-    assert 4.0 == label.margin
+    assert label.also_matches == (FC,)
+    assert label.margin == 4.0
 
 
 def test_a_diff_too_long_for_one_repair_is_no_evidence() -> None:
     label = labelled("Fix crash on empty input", "\n".join(f"+call_{i}(x)" for i in range(60)))
 
-    assert "no_evidence" == label.reason
+    assert label.reason == "no_evidence"
 
 
 def test_the_diff_is_not_asked_for_when_message_or_path_decide() -> None:
@@ -274,12 +278,12 @@ def test_stamps_are_taken_off_a_message() -> None:
         "fix(core)!: Keep order of keys (#123)\n\nSee https://example.org/1 for more.\nSigned-off-by: A <a@example.org>"
     )
 
-    assert ("fix", "keep order of keys") == (message.kind, message.subject)
+    assert (message.kind, message.subject) == ("fix", "keep order of keys")
     assert "example.org" not in message.body
 
 
 def test_a_title_that_was_cut_is_put_together_again() -> None:
-    assert "fix crash when the name is empty" == parse_message("Fix crash when the na…\n\n…me is empty").subject
+    assert parse_message("Fix crash when the na…\n\n…me is empty").subject == "fix crash when the name is empty"
 
 
 def test_a_very_long_message_is_read_in_bounded_time() -> None:

@@ -21,7 +21,7 @@ MINED = {
 def test_the_seven_criteria_are_there_under_their_published_names() -> None:
     published = {name: criterion.published_as for name, criterion in all_criteria().items()}
 
-    assert {
+    assert published == {
         "functional_correctness": "Functional Correctness",
         "harmlessness": "Harmlessness",
         "helpfulness": "Helpfulness",
@@ -29,11 +29,11 @@ def test_the_seven_criteria_are_there_under_their_published_names() -> None:
         "readability_and_maintainability": "Readability and Maintainability",
         "runtime_efficiency": "Runtime Efficiency",
         "security_hardness": "Security Hardness",
-    } == published
+    }
 
 
 def test_the_benchmark_spells_readability_without_and() -> None:
-    assert "Readability_Maintainability" == by_name("readability_and_maintainability").benchmark_as
+    assert by_name("readability_and_maintainability").benchmark_as == "Readability_Maintainability"
 
 
 @pytest.mark.parametrize("name", sorted(all_criteria()))
@@ -110,7 +110,7 @@ def test_a_wrong_file_is_named_with_what_is_wrong(
     write_criterion(tmp_path, message)
     monkeypatch.setattr(criteria, "_FOLDER", tmp_path)
 
-    with pytest.raises(PipelineError, match="speed.yaml") as raised:
+    with pytest.raises(PipelineError, match=r"speed\.yaml") as raised:
         all_criteria.__wrapped__()
 
     assert complaint in str(raised.value)

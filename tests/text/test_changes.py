@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 
 from themis_data.text.changes import LineChanges, line_changes
 
-texts = st.lists(st.sampled_from(["a", "b", "c", "", "}"]), max_size=12).map(lambda lines: "".join(f"{x}\n" for x in lines))
+lines = st.lists(st.sampled_from(["a", "b", "c", "", "}"]), max_size=12)
+texts = lines.map(lambda rows: "".join(f"{row}\n" for row in rows))
 
 
 def applied(old: str, changes: LineChanges) -> list[str]:
@@ -23,48 +24,48 @@ def applied(old: str, changes: LineChanges) -> list[str]:
 def test_lines_carry_their_0_based_numbers_in_their_own_version() -> None:
     changes = line_changes("a\nb\nc\nd\n", "a\nx\ny\nc\n")
 
-    assert ((1, "b"), (3, "d")) == changes.removed
-    assert ((1, "x"), (2, "y")) == changes.added
+    assert changes.removed == ((1, "b"), (3, "d"))
+    assert changes.added == ((1, "x"), (2, "y"))
 
 
 def test_equal_versions_have_no_hunk() -> None:
     changes = line_changes("a\nb\n", "a\nb\n")
 
-    assert () == changes.hunks
-    assert 0.0 == changes.changed_share
+    assert changes.hunks == ()
+    assert changes.changed_share == 0.0
 
 
 def test_an_empty_side_is_one_hunk() -> None:
-    assert ((0, "a"), (1, "b")) == line_changes("", "a\nb\n").added
-    assert ((0, "a"), (1, "b")) == line_changes("a\nb\n", "").removed
+    assert line_changes("", "a\nb\n").added == ((0, "a"), (1, "b"))
+    assert line_changes("a\nb\n", "").removed == ((0, "a"), (1, "b"))
 
 
 def test_carriage_returns_are_no_change() -> None:
-    assert () == line_changes("a\nb\n", "a\r\nb\r\n").hunks
+    assert line_changes("a\nb\n", "a\r\nb\r\n").hunks == ()
 
 
 def test_form_feeds_do_not_end_a_line() -> None:
-    assert ((0, "a\x0cc"),) == line_changes("a\x0cb\n", "a\x0cc\n").added
+    assert line_changes("a\x0cb\n", "a\x0cc\n").added == ((0, "a\x0cc"),)
 
 
 def test_repeated_lines_at_start_and_end_are_not_counted_twice() -> None:
     changes = line_changes("a\na\n", "a\na\na\n")
 
-    assert 1 == len(changes.added)
-    assert () == changes.removed
+    assert len(changes.added) == 1
+    assert changes.removed == ()
 
 
 def test_past_the_bound_the_whole_middle_is_replaced() -> None:
     changes = line_changes("s\na\nb\nc\ne\n", "s\nx\nb\ny\ne\n", max_cells=8)
 
-    assert 1 == len(changes.hunks)
-    assert ("a", "b", "c") == changes.hunks[0].removed
-    assert ("x", "b", "y") == changes.hunks[0].added
+    assert len(changes.hunks) == 1
+    assert changes.hunks[0].removed == ("a", "b", "c")
+    assert changes.hunks[0].added == ("x", "b", "y")
 
 
 def test_changed_share_counts_the_side_with_more_changes_over_the_longer_version() -> None:
-    assert 0.5 == line_changes("a\nb\n", "a\nb\nc\nd\n").changed_share
-    assert 1.0 == line_changes("a\n", "b\n").changed_share
+    assert line_changes("a\nb\n", "a\nb\nc\nd\n").changed_share == 0.5
+    assert line_changes("a\n", "b\n").changed_share == 1.0
 
 
 @given(texts, texts)

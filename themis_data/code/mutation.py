@@ -596,7 +596,8 @@ def _removed_statements(body: _Body, site: _Site) -> Iterator[_Edit]:
     if len(statements) < 2 or lines is None:
         return
     place = statements.index(node)
-    if place and statements[place - 1].type == "comment":
+    above = statements[place - 1] if place else parent.prev_sibling
+    if above is not None and above.type == "comment":
         return  # it would tell what is missing
     if node.type == table.expression_statement and node.child_count == 1:
         inner = node.children[0]

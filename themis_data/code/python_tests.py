@@ -54,7 +54,7 @@ def tally(task: Task, candidate: str, *, limits: Limits = LIMITS) -> TestTally:
 
 
 def tallies(trials: Sequence[tuple[Task, str]], *, limits: Limits = LIMITS) -> list[TestTally]:
-    """One tally per (task, candidate program), in order; 4 ms each. Raises SandboxError where nothing can be run."""
+    """One tally per (task, candidate program), in order; about 6 ms each. Raises SandboxError where nothing can be run."""
     token = secrets.token_hex(16)  # tells our lines from what a test prints; no result depends on it
     run_test, serve_candidate = inspect.getsource(_run_test), inspect.getsource(_serve_candidate)
     programs = [

@@ -11,6 +11,7 @@ one token, no definitions and comments, and every word as an identifier.
 
 import inspect
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -218,9 +219,11 @@ def file_doc(source: bytes, language: str, *, grammars: Grammars = "auto") -> st
                 block = []
             block.append(node)
             continue
-        attached = bool(block) and _last_line(block[-1]) + 1 >= node.start_point.row
-        if attached and (node.type in spec.definition_nodes or node.type in spec.wrapper_nodes):
-            return None
+        row = node.start_point.row
+        if block and _last_line(block[-1]) + 1 >= row:
+            outline = _Outline(source, spec, tree.root_node, grammars).definitions()
+            if any(definition.start_line == row for definition in outline):
+                return None
         break
     return _without_licence(_comment_text(source, block, spec))
 
@@ -247,6 +250,8 @@ class _Scope:
     is_singleton: bool = False  # Ruby's `class << self`
 
 
+# Deeper nesting no longer lengthens qualified names, whose total would grow with the square of the depth.
+_MAX_SCOPES = 64
 _TYPE_KINDS = frozenset({"class", "struct", "union", "interface", "record", "enum", "annotation"})
 # What a macro that hides a brace makes the C and C++ grammars take for a function's name.
 _NEVER_A_NAME = frozenset({"if", "for", "while", "switch", "return", "else", "do", "catch"})
@@ -304,10 +309,10 @@ class _Outline:
 
     def _collect(self, level: _Level, node: Node) -> None:
         """Adds a comment to the block above the next sibling, or begins a new block with it."""
-        line_start = self.source.rfind(b"\n", 0, node.start_byte) + 1
-        if self.source[
-            line_start : node.start_byte
-        ].strip():  # it follows code on its line and belongs to that
+        before = self.source[
+            max(node.start_byte - node.start_point.column, node.start_byte - 200) : node.start_byte
+        ]
+        if before.strip():  # it follows code on its line and belongs to that
             level.comments = []
         elif level.comments and _last_line(level.comments[-1]) + 1 >= node.start_point.row:
             level.comments.append(node)
@@ -332,6 +337,8 @@ class _Outline:
 
     def _open_scope(self, node: Node, rule: DefinitionRule, name: str, kind: str, level: int) -> None:
         if not rule.scope and kind not in _TYPE_KINDS:
+            return
+        if len(self.scopes) >= _MAX_SCOPES:
             return
         # `namespace A;` holds for everything after it: its scope ends with the level that it stands on.
         is_rest_of_file = node.type == "file_scoped_namespace_declaration"
@@ -504,7 +511,7 @@ class _Outline:
         else:
             end = node.end_byte
             cut = re.search(
-                rb"[{;]|\r?\n(?!\s*[.(,&|])" if rule.kind != "macro" else rb"\n", self.source[start:end]
+                rb"[{;]|\r?\n(?!\s{0,100}[.(,&|])" if rule.kind != "macro" else rb"\n", self.source[start:end]
             )
             if cut is not None and not (self.spec.name in ("C", "C++") and cut[0] not in b"{;"):
                 end = start + cut.start()
@@ -514,9 +521,8 @@ class _Outline:
     def _visible(self, start: int, end: int) -> str:
         """The text between two bytes without comments and annotations."""
         pieces: list[str] = []
-        for hidden_start, hidden_end in self.hidden:
-            if hidden_end <= start:
-                continue
+        for index in range(bisect_left(self.hidden, (start, start)), len(self.hidden)):
+            hidden_start, hidden_end = self.hidden[index]
             if hidden_start >= end:
                 break
             pieces.append(_text(self.source[start : max(start, hidden_start)]))
@@ -533,8 +539,6 @@ _LICENCE = re.compile(
     r"|redistribution and use|without warranty",
     re.IGNORECASE,
 )
-# A line of decoration, or a heading between two.
-_RULER = re.compile(r"\s*[-=*#~+/_]{3,}(?:.*[-=*#~+/_]{3,})?\s*|\s*[^\w\s]+\s*")
 _XML_NAME = re.compile(
     r"""<(?:see|seealso|paramref|typeparamref)\s+(?:cref|name|langword|href)="(?:[A-Z]:)?([^"]*)"\s*/?>"""
 )
@@ -556,7 +560,7 @@ def _comment_text(source: bytes, block: list[Node], spec: Language) -> str | Non
             lines += text.split("\n")[1:-1]
         else:
             lines.append(re.sub(r"^(?:/{2,}!?|#+|;+|%+|-{2,})", "", text))
-    kept = [line for line in lines if not _is_directive(line, spec) and not _RULER.fullmatch(line)]
+    kept = [line for line in lines if not _is_directive(line, spec) and not _is_ruler(line)]
     cleaned = inspect.cleandoc("\n".join(["", *kept]))
     if re.search(r"</?(?:summary|inheritdoc|param|remarks|returns)\b", cleaned):
         cleaned = _XML_TAG.sub("", _XML_NAME.sub(r"\1", cleaned))
@@ -569,6 +573,13 @@ def _is_directive(line: str, spec: Language) -> bool:
     prefixes = tuple(mark.removeprefix("//").strip() for mark in spec.directives)
     # `//go:build` has no space after the slashes; a sentence that begins with "go" has one.
     return bool(prefixes) and bare.startswith(prefixes)
+
+
+def _is_ruler(line: str) -> bool:
+    """A line of decoration, or a heading between two such lines."""
+    bare = line.strip()
+    framed = len(bare) > 6 and not (set(bare[:3]) | set(bare[-3:])) - set("-=*#~+/_")
+    return bool(bare) and (framed or not any(character.isalnum() for character in bare))
 
 
 def _without_licence(text: str | None) -> str | None:
@@ -605,7 +616,8 @@ def _docstring_text(source: bytes, statement: Node) -> str | None:
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _PREPROCESSOR_PIECE = re.compile(
-    r"""(?P<skip>//[^\n]*|/\*.*?(?:\*/|$)|\\?\s+)|"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|\w+|\S""", re.DOTALL
+    r"""(?P<skip>//[^\n]*|/\*.*?(?:\*/|$)|\\?\s+)|"(?:[^"\\\n]|\\.)*["\\]?|'(?:[^'\\\n]|\\.)*['\\]?|\w+|\S""",
+    re.DOTALL,
 )
 _BLANK = re.compile(rb"(?:\s|\\\r?\n|\xef\xbb\xbf)*")
 

@@ -82,10 +82,13 @@ def classify(
     if not stated:
         return _none("no_criterion", None, terms=terms)
     likeliest = _ranked(stated)[0]
-    if not scores or stated[likeliest] - max(scores.values()) >= margin:
-        # What a `never` phrase takes from one criterion is not the next one's: to fix a leak detector is no repair.
+    if not scores:
         return _none("excluded", f"message: never for {likeliest}", terms=terms)
     best, score, lead, others = _ranked(scores)
+    is_weak = _is_weak(best, hits)
+    if is_weak and stated[likeliest] - score >= margin:
+        # What a `never` phrase takes from one criterion a bare "fix" does not get: "fix leak detector" mends no leak.
+        return _none("excluded", f"message: never for {likeliest}", terms=terms)
     several = _several_intents(parsed, hits, best, scores, margin=margin)
     if several is not None:
         return _none("multi_intent", several, terms=terms, also=tuple(sorted(scores)))
@@ -93,7 +96,7 @@ def classify(
     if diff.surface is not None and not (diff.surface == "text" and _text_counts(best)):
         return _none("excluded", f"diff: only {diff.surface}", terms=terms, also=tuple(sorted(scores)))
     criterion = all_criteria()[best]
-    shown, missing = _evidence(criterion, diff, language=language, is_weak=_is_weak(best, hits))
+    shown, missing = _evidence(criterion, diff, language=language, is_weak=is_weak)
     if missing is not None:
         return _none("no_evidence", f"{best}: {missing}", terms=terms, also=tuple(sorted(scores)))
     return Label(

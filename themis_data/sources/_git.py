@@ -5,6 +5,7 @@ It runs in an empty repository of ours that borrows the source's objects, with n
 system, user or source configuration, no hooks, no replacement objects and no lazy fetching.
 """
 
+import base64
 import os
 import re
 import resource
@@ -14,54 +15,84 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from themis_data.errors import SourceError
 
 _HEX = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
-_SCP = re.compile(r"(?:[^@/:]+@)?([^/:]+):(?!/)(.+)")
-_URL_SCHEMES = ("https", "http", "ssh", "git", "file")
+_SCP = re.compile(r"(?:[^@/:]+@)?([^/:]+):(?![:/])(.+)")
+_SCHEMES = ("https", "http", "ssh", "git")
+_HELPER = re.compile(r"[A-Za-z0-9]+::")  # git's way to name a transport program, such as ext::
+_USER = re.compile(r"(://)[^/\s]*@")
+_QUERY = re.compile(r"(://[^\s?#'\"]*)[?#][^\s'\"]*")
 _MEMORY_LIMIT = 4 * 1024**3  # bytes of private memory for one git process; packs are mapped and do not count
+_CLONE_LIMIT = 32 * 1024**3  # bytes of one file that a fetch may write
+_TEXT_LIMIT = 64 * 1024**2  # bytes of a source's own text file (config, packed-refs ...) that are looked at
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objects:
+    """The objects of a repository on disk: all that git is given of it."""
+
+    label: str  # what to call the repository in errors
+    folder: Path
+    object_format: str = "sha1"  # or sha256
+    shallow: Path | None = None  # file that lists where the history was cut
 
 
 @dataclass(frozen=True, kw_only=True)
 class Repository:
-    """What can be learnt of a repository on disk without running anything in it."""
+    """What can be learnt of a repository without running anything in it."""
 
-    path: Path
-    objects: Path
-    object_format: str  # sha1 or sha256
+    objects: Objects
     refs: dict[str, str]  # full ref name, or HEAD, to object id
-    shallow: Path | None  # file that lists where the history was cut
-    origin: str | None  # URL of the remote `origin`
+    origin: str | None  # URL of the remote `origin`, without credentials
 
 
-def is_url(location: str) -> bool:
-    """Whether a location names a remote repository rather than a folder."""
-    return urlsplit(location).scheme in _URL_SCHEMES or (bool(_SCP.fullmatch(location)) and not Path(location).exists())
+def local_path(location: str) -> Path | None:
+    """The folder that a location names, as a path or a file:// URL; None where it names a remote repository."""
+    if location.startswith("file://"):
+        return Path(unquote(location.removeprefix("file://")))
+    looks_remote = "://" in location or _SCP.fullmatch(location) or _HELPER.match(location)
+    return None if looks_remote and not Path(location).exists() else Path(location)
+
+
+def _parts(url: str) -> SplitResult | None:
+    try:
+        return urlsplit(url)
+    except ValueError:  # such as http://[
+        return None
 
 
 def public_name(url: str) -> str | None:
-    """host/owner/name of a repository's URL, without credentials, port or `.git`; None for a local path."""
+    """host/owner/name of a repository's URL, without credentials, port or `.git`; None for a local path.
+
+    What is not usual in such a name (spaces, commas, control characters) is percent-encoded.
+    """
     scp = None if "://" in url else _SCP.fullmatch(url)
     if scp:
         host, path = scp.group(1), scp.group(2)
     else:
-        parts = urlsplit(url)
-        if parts.scheme not in _URL_SCHEMES or not parts.hostname:
+        parts = _parts(url)
+        if parts is None or parts.scheme not in _SCHEMES or not parts.hostname:
             return None
         host, path = parts.hostname, parts.path
     path = path.strip("/").removesuffix(".git")
-    return f"{host.lower()}/{path}" if path else None
+    return quote(f"{host.lower()}/{path}", safe="/~%+@:") if path else None
 
 
 def without_credentials(text: str) -> str:
-    """Text in which every URL has lost its user and password."""
-    return re.sub(r"(://)[^/@\s]+@", r"\1", text)
+    """Text in which every URL has lost its user, password and query."""
+    return _QUERY.sub(r"\1", _USER.sub(r"\1", text))
+
+
+def without_user(url: str) -> str:
+    """A URL without its user and password, which may change while the repository stays the same."""
+    return _USER.sub(r"\1", url)
 
 
 def open_repository(path: Path) -> Repository:
@@ -69,69 +100,79 @@ def open_repository(path: Path) -> Repository:
 
     Raises SourceError when the folder is no git repository or uses a format that cannot be read from outside.
     """
-    git_dir = _git_dir(path)
-    common = git_dir
-    if (git_dir / "commondir").is_file():
-        common = (git_dir / (git_dir / "commondir").read_text(encoding="utf-8").strip()).resolve()
-    config = _read_config(common / "config")
-    if config.get("extensions.refstorage", "files") != "files":
-        raise SourceError(f"{path}: its refs are stored as {config['extensions.refstorage']!r}; only 'files' can be read. "
-                          f"Clone it with 'git clone --mirror --ref-format=files'")  # fmt: skip
-    shallow = common / "shallow"
-    return Repository(
-        path=path,
-        objects=common / "objects",
-        object_format=config.get("extensions.objectformat", "sha1"),
-        refs=_read_refs(git_dir, common),
-        shallow=shallow if shallow.is_file() and shallow.stat().st_size else None,
-        origin=config.get("remote.origin.url"),
-    )
+    try:
+        git_dir = _git_dir(path)
+        common = git_dir
+        if link := _text(git_dir / "commondir"):
+            common = (git_dir / link.strip()).resolve()
+        config = _read_config(_text(common / "config"))
+        ref_format = config.get("extensions.refstorage", "files")
+        if ref_format != "files":
+            raise SourceError(f"{path}: its refs are stored as {ref_format!r}; only 'files' can be read. "
+                              f"Clone it with 'git clone --mirror --ref-format=files'")  # fmt: skip
+        object_format = config.get("extensions.objectformat", "sha1")
+        if object_format not in ("sha1", "sha256"):
+            raise SourceError(f"{path}: its objects are named by {object_format!r}; expected sha1 or sha256")
+        shallow = common / "shallow"
+        objects = Objects(label=str(path), folder=common / "objects", object_format=object_format,
+                          shallow=shallow if _text(shallow) else None)  # fmt: skip
+        origin = config.get("remote.origin.url")
+        return Repository(objects=objects, refs=_read_refs(git_dir, common),
+                          origin=without_credentials(origin) if origin else None)  # fmt: skip
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _git_dir(path: Path) -> Path:
     if not path.is_dir():
         raise SourceError(f"{path}: no such folder")
     dot_git = path / ".git"
-    if dot_git.is_file():
-        text = dot_git.read_text(encoding="utf-8", errors="replace").strip()
-        if text.startswith("gitdir: "):
-            return (path / text.removeprefix("gitdir: ")).resolve()
-    for candidate in (dot_git, path):
-        if (candidate / "objects").is_dir() and (candidate / "HEAD").is_file():
+    link = _text(dot_git).strip()
+    linked = (path / link.removeprefix("gitdir: ")).resolve() if link.startswith("gitdir: ") else None
+    for candidate in (linked, dot_git, path):
+        if candidate and (candidate / "HEAD").is_file() and any((candidate / n).exists() for n in ("objects", "commondir")):
             return candidate.resolve()
     raise SourceError(f"{path}: no git repository (no .git there, and no bare repository either)")
 
 
-def _read_config(path: Path) -> dict[str, str]:
-    """Keys of a git configuration as `section.subsection.key`; includes are not followed."""
+def _text(path: Path) -> str:
+    """Text of a regular file of the source, or "" where there is none: a pipe would keep us waiting for ever."""
     if not path.is_file():
-        return {}
+        return ""
+    if path.stat().st_size > _TEXT_LIMIT:
+        raise SourceError(f"{path}: {path.stat().st_size} bytes; at most {_TEXT_LIMIT} are read")
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _read_config(text: str) -> dict[str, str]:
+    """Keys of a git configuration as `section.subsection.key`; includes are not followed."""
     section, values = "", {}
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in text.splitlines():
         line = line.strip()
-        if header := re.fullmatch(r'\[\s*([^\s"\]]+)(?:\s+"(.*)")?\s*\]', line):
+        if header := re.match(r'\[\s*([^\s"\]]+)(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]', line):
             section = header.group(1).lower() + (f".{header.group(2)}" if header.group(2) is not None else "")
-        elif "=" in line and not line.startswith(("#", ";")):
-            key, _, value = line.partition("=")
-            values[f"{section}.{key.strip().lower()}"] = value.strip().strip('"')
+            line = line[header.end() :].strip()
+        key, is_set, value = line.partition("=")
+        if is_set and not key.startswith(("#", ";")):
+            # Up to a comment, unless that stands in quotes; the quotes themselves are no part of the value.
+            bare = re.match(r'(?:"(?:[^"\\]|\\.)*"|\\.|[^#;"\\])*', value)
+            values[f"{section}.{key.strip().lower()}"] = re.sub(r'\\(.)|"', r"\1", bare.group() if bare else "").strip()
     return values
 
 
 def _read_refs(git_dir: Path, common: Path) -> dict[str, str]:
     refs: dict[str, str] = {}
-    packed = common / "packed-refs"
-    if packed.is_file():
-        for line in packed.read_text(encoding="utf-8", errors="replace").splitlines():
-            name, _, ref = line.partition(" ")
-            if _HEX.fullmatch(name) and ref:
-                refs[ref] = name
+    for line in _text(common / "packed-refs").splitlines():
+        name, _, ref = line.partition(" ")
+        if _HEX.fullmatch(name) and ref:
+            refs[ref] = name
     for folder, _, files in os.walk(common / "refs", followlinks=False):
         for file in files:
             path = Path(folder) / file
-            value = path.read_text(encoding="utf-8", errors="replace").strip() if not path.is_symlink() else ""
+            value = "" if path.is_symlink() else _text(path).strip()
             if _HEX.fullmatch(value):
                 refs[path.relative_to(common).as_posix()] = value
-    head = (git_dir / "HEAD").read_text(encoding="utf-8", errors="replace").strip()
+    head = _text(git_dir / "HEAD").strip()
     resolved = refs.get(head.removeprefix("ref: ")) if head.startswith("ref: ") else head
     if resolved and _HEX.fullmatch(resolved):
         refs["HEAD"] = resolved
@@ -142,9 +183,10 @@ def _read_refs(git_dir: Path, common: Path) -> dict[str, str]:
 class Git:
     """git over one repository's objects, run from an empty repository of ours."""
 
-    repository: str  # what to call it in errors
+    label: str  # what to call the repository in errors
     environment: dict[str, str]
     timeout_s: float
+    file_limit: int | None = None  # bytes of one file that it may write
 
     def output(self, *arguments: str, lines: Iterable[str] = ()) -> bytes:
         """All that a command prints, given lines on its standard input. Raises SourceError when it fails."""
@@ -155,71 +197,104 @@ class Git:
     def stream(self, *arguments: str, lines: Iterable[str] = ()) -> Iterator[IO[bytes]]:
         """What a command prints, as a stream. Raises SourceError when it fails or takes too long.
 
-        Its input goes through a file, so that it can never wait for us while we wait for it.
+        Its input goes through a file, so that it can never wait for us while we wait for it. A caller that has enough
+        may leave before the end.
         """
         with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
             stdin.write("".join(f"{line}\n" for line in lines).encode("ascii"))
             stdin.seek(0)
-            process = subprocess.Popen(["git", *arguments], stdin=stdin, stdout=subprocess.PIPE, stderr=stderr, env=self.environment,
-                                       cwd="/", start_new_session=True)  # fmt: skip
+            process = subprocess.Popen(["git", *arguments], stdin=stdin, stdout=subprocess.PIPE, stderr=stderr,
+                                       env=self.environment, cwd="/", start_new_session=True)  # fmt: skip
             assert process.stdout is not None
-            watchdog = threading.Timer(self.timeout_s, process.kill)
-            watchdog.daemon = True
-            watchdog.start()
-            try:
+            with _watched(process, self.timeout_s) as is_late, process.stdout as stdout:
                 resource.prlimit(process.pid, resource.RLIMIT_DATA, (_MEMORY_LIMIT, _MEMORY_LIMIT))
-                yield process.stdout
-            except BaseException:
-                process.kill()
-                process.stdout.close()
-                process.wait()
-                watchdog.cancel()
-                raise
-            rest = process.stdout.read(1)
-            if rest:  # the caller had enough
-                process.kill()
-            process.stdout.close()
-            code = process.wait()
-            watchdog.cancel()
-            if code and not rest:
-                stderr.seek(0)
-                said = stderr.read(2000).decode("utf-8", "replace").strip()
-                why = f"took longer than {self.timeout_s:.0f} s" if code == -signal.SIGKILL else said or f"exit {code}"
-                raise SourceError(f"{self.repository}: git {arguments[0]} failed: {without_credentials(why)}")
+                if self.file_limit is not None:
+                    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (self.file_limit, self.file_limit))
+                try:
+                    yield stdout
+                    if stdout.read(1):  # the caller has enough
+                        return
+                    told = None
+                except SourceError as error:  # the caller did not get what it asked for; git may know why
+                    told = error
+                    stdout.close()
+                code = process.wait()
+            stderr.seek(0)
+            said = stderr.read(2000)
+            if is_late.is_set():
+                said = f"took longer than {self.timeout_s:.0f} s".encode()
+            elif code == -signal.SIGXFSZ:
+                said = f"wanted to write more than {self.file_limit} bytes into one file".encode()
+            if told is not None and not said:
+                raise told
+            if told is not None or code:
+                raise SourceError(f"{self.label}: git {arguments[0]} failed: {_shown(said) or f'exit {code}'}") from told
 
 
-_HARDENED = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "protocol.ext.allow=never")
+def _shown(said: bytes) -> str:
+    """What git said, fit to be shown: a remote can have it say anything."""
+    return "".join(c if c.isprintable() else " " for c in without_credentials(said.decode("utf-8", "replace"))).strip()
+
+
+@contextmanager
+def _watched(process: subprocess.Popen[bytes], timeout_s: float) -> Iterator[threading.Event]:
+    """Sees to it that a process and its children end: when it takes too long (the event is set) or is no longer wanted."""
+    is_late = threading.Event()
+
+    def stop() -> None:
+        is_late.set()
+        _kill(process)
+
+    watchdog = threading.Timer(timeout_s, stop)
+    watchdog.daemon = True
+    watchdog.start()
+    try:
+        yield is_late
+    finally:
+        _kill(process)
+        process.wait()
+        watchdog.cancel()
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+_KEPT = ("PATH", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
+         "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")  # fmt: skip
 
 
 def _environment(**extra: str) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "SSL_CERT_FILE", "SSL_CERT_DIR") if name in os.environ}
     return {
-        **kept,
+        **{name: os.environ[name] for name in _KEPT if name in os.environ},
         "HOME": "/nonexistent",
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
         "GIT_CONFIG_NOSYSTEM": "1",
         "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_ATTR_NOSYSTEM": "1",
         "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_NO_LAZY_FETCH": "1",
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ASKPASS": "",
         "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_ALLOW_PROTOCOL": ":".join(_URL_SCHEMES),
+        "GIT_ALLOW_PROTOCOL": ":".join(_SCHEMES),
         **extra,
     }
 
 
 @contextmanager
-def open_git(repository: Repository, *, timeout_s: float) -> Iterator[Git]:
+def open_git(objects: Objects, *, timeout_s: float) -> Iterator[Git]:
     """git over a repository's objects. Raises SourceError when git is not installed."""
     _require_git()
     with tempfile.TemporaryDirectory(prefix="themis-git-") as folder:
-        _make_git_dir(Path(folder), repository.object_format)
-        extra = {"GIT_DIR": folder, "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(repository.objects)}
-        if repository.shallow:
-            extra["GIT_SHALLOW_FILE"] = str(repository.shallow)
-        yield Git(repository=str(repository.path), environment=_environment(**extra), timeout_s=timeout_s)
+        _make_git_dir(Path(folder), objects.object_format)
+        extra = {"GIT_DIR": folder, "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(objects.folder)}
+        if objects.shallow:
+            extra["GIT_SHALLOW_FILE"] = str(objects.shallow)
+        yield Git(label=objects.label, environment=_environment(**extra), timeout_s=timeout_s)
 
 
 def fetch_clone(url: str, git_dir: Path, refs: Sequence[str], *, timeout_s: float) -> Repository:
@@ -228,27 +303,63 @@ def fetch_clone(url: str, git_dir: Path, refs: Sequence[str], *, timeout_s: floa
     Raises SourceError when the remote cannot be read.
     """
     _require_git()
+    label = without_credentials(url)
+    parts = _parts(url)
+    if _HELPER.match(url) or parts is None or ("://" in url and parts.scheme not in _SCHEMES):
+        raise SourceError(f"{label}: cannot be read; give a folder or a URL of {', '.join(_SCHEMES)}")
     if not (git_dir / "HEAD").exists():
         git_dir.mkdir(parents=True, exist_ok=True)
         _make_git_dir(git_dir, "sha1")
-    git = Git(repository=without_credentials(url), environment=_environment(GIT_DIR=str(git_dir)), timeout_s=timeout_s)
-    mapping = [f"+{ref}:refs/themis/{ref}" for ref in refs]
-    git.output(*_HARDENED, "fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--prune",
-               "--", url, *mapping)  # fmt: skip
-    repository = open_repository(git_dir)
-    fetched = {name.removeprefix("refs/themis/"): tip for name, tip in repository.refs.items() if "refs/themis/" in name}
-    return Repository(path=Path(without_credentials(url)), objects=repository.objects, object_format="sha1", refs=fetched,
-                      shallow=repository.shallow, origin=url)  # fmt: skip
+    url, authorization = _authorization(url, parts)
+    git = Git(label=label, environment=_environment(GIT_DIR=str(git_dir), **authorization), timeout_s=timeout_s,
+              file_limit=_CLONE_LIMIT)  # fmt: skip
+    git.output("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-maintenance",
+               "--prune", "--", url, *(f"+{ref}:refs/themis/{ref}" for ref in refs))  # fmt: skip
+    clone = open_repository(git_dir)
+    fetched = {ref.removeprefix("refs/themis/"): tip for ref, tip in clone.refs.items() if ref.startswith("refs/themis/")}
+    objects = Objects(label=label, folder=clone.objects.folder, shallow=clone.objects.shallow)
+    return Repository(objects=objects, refs=fetched, origin=label)
+
+
+def _authorization(url: str, parts: SplitResult) -> tuple[str, dict[str, str]]:
+    """The URL without the password it may have, and the environment that gives the password to git.
+
+    Arguments of a process can be read by everyone on the machine, its environment by its owner only. With a password no
+    redirect is followed: it would go along.
+    """
+    if parts.scheme not in ("http", "https") or parts.username is None:
+        return url, {}
+    secret = base64.b64encode(f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()).decode("ascii")
+    settings = {"http.extraHeader": f"Authorization: Basic {secret}", "http.followRedirects": "false"}
+    environment = {"GIT_CONFIG_COUNT": str(len(settings))}
+    for number, (key, value) in enumerate(settings.items()):
+        environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return without_user(url), environment
+
+
+# A commit-graph may be stale, or lie; commits are read as they are. Packs are kept as they come, and nothing is tidied up
+# behind our back.
+_CONFIG = """[core]
+\tbare = true
+\trepositoryformatversion = {version}
+\tcommitGraph = false
+\thooksPath = /dev/null
+\tfsmonitor = false
+[fetch]
+\tunpackLimit = 1
+[gc]
+\tauto = 0
+"""
 
 
 def _make_git_dir(folder: Path, object_format: str) -> None:
     (folder / "objects").mkdir(exist_ok=True)
     (folder / "refs").mkdir(exist_ok=True)
-    (folder / "HEAD").write_text("ref: refs/heads/none\n", encoding="utf-8")
-    config = "[core]\n\tbare = true\n\trepositoryformatversion = 0\n"
+    config = _CONFIG.format(version=0)
     if object_format != "sha1":
-        config = f"[core]\n\tbare = true\n\trepositoryformatversion = 1\n[extensions]\n\tobjectformat = {object_format}\n"
+        config = _CONFIG.format(version=1) + f"[extensions]\n\tobjectFormat = {object_format}\n"
     (folder / "config").write_text(config, encoding="utf-8")
+    (folder / "HEAD").write_text("ref: refs/heads/none\n", encoding="utf-8")  # last: it makes the folder a repository
 
 
 def _quoted(path: Path) -> str:

@@ -2,16 +2,18 @@
 
 import re
 
-# Trailers whose value is a person. With hyphens any verb is one ("Signed-off-by:", "Co-authored-by:"), though not in the
-# first line, where "order-by:" is the part of a project that changed. With spaces only these verbs are.
-_HYPHENATED = re.compile(r"^\s*[A-Za-z]+(?:-[A-Za-z]+)*-by\s*:", re.IGNORECASE)
-_TRAILER = re.compile(
-    r"^\s*(?:(?:(?:reviewed|submitted|reported|tested|pulled|merged|approved|suggested|authored|co[- ]authored|signed[- ]off|"
-    r"acked|helped|contributed|patch(?:ed)?|found|fixed|committed|written)[ -])?by|cc|from|obtained from|authors?|committer|"
-    r"reviewers?|subscribers|thanks(?:[- ]to)?)\s*:",
+# Trailers whose value is a person, on any line.
+_BY = re.compile(
+    r"\s*(?:(?:reviewed|submitted|reported|tested|pulled|merged|approved|suggested|authored|co[- ]authored|signed[- ]off|acked|"
+    r"helped|contributed|patch(?:ed)?|found|fixed|committed|written)[ -])?by\s*:",
     re.IGNORECASE,
 )
-_NAMED_ADDRESS = re.compile(r"^\s*[\w -]+:.*<[^<>\s]+@[^<>\s]+>\s*$")
+# And on any line but the first, where "authors:" or "order-by:" is the part of a project that changed.
+_BODY_TRAILER = re.compile(
+    r"\s*(?:[a-z]+(?:-[a-z]+)*-by|cc|from|obtained from|authors?|committer|reviewers?|subscribers|thanks(?:[- ]to)?)\s*:",
+    re.IGNORECASE,
+)
+_NAMED_ADDRESS = re.compile(r"\s*[\w -]+:.*<[^<>\s]+@[^<>\s]+>\s*$")
 # No version as a host: "left-pad@1.3.0" is a package.
 _ADDRESS = re.compile(
     r"<[^<>\s@]+@[^<>\s@]+>|<?[A-Za-z0-9._%+\-]+@(?!v?\d+\.\d)(?:[A-Za-z0-9\-]+\.)+[A-Za-z]{2,}\b>?"
@@ -27,11 +29,9 @@ _CREDIT = re.compile(
 _REVERTS = re.compile(r"\brevert(?:s|ed|ing)?(?:\s+the)?(?:\s+commits?)?\s+([0-9a-f]{7,64})\b", re.IGNORECASE)
 _BOT = re.compile(
     r"\[bot\]|\b(?:dependabot|renovate|greenkeeper|snyk|pyup|mergify|codecov|allcontributors|weblate|github-actions|copybara|"
-    r"pre-commit-ci|travis[- ]ci)\b|(?:^|[-_.\s])(?:bot|autoroll)(?:$|[-_.\s])|^\S*(?<!tal)(?<!ab)(?<!ca)bot$|^(?:\S+\s)?jenkins$"
-    r"|^travis$",
+    r"pre-commit-ci|travis[- ]ci)\b|(?:^|[-_.\s])(?:bot|autoroll)(?:$|[-_.\s])|^\S*(?<!tal)(?<!ab)(?<!ca)bot$|^jenkins$",
     re.IGNORECASE,
 )
-_PERSON_JENKINS = re.compile(r"^[A-Z][a-z]+ Jenkins$")  # a family name, as "Travis" is a first name
 
 
 def without_people(message: str) -> str:
@@ -47,7 +47,7 @@ def without_people(message: str) -> str:
 def _is_person_line(line: str, *, is_first: bool) -> bool:
     if ":" not in line:
         return False
-    return bool(_TRAILER.match(line) or _NAMED_ADDRESS.match(line) or (not is_first and _HYPHENATED.match(line)))
+    return bool(_BY.match(line) or _NAMED_ADDRESS.match(line) or (not is_first and _BODY_TRAILER.match(line)))
 
 
 def reverted_commits(message: str) -> list[str]:
