@@ -44,7 +44,7 @@ def test_auto_is_the_wheel_where_the_bundle_is_not_installed() -> None:
 
 @pytest.mark.usefixtures("no_bundle")
 def test_bundle_asked_for_and_missing_is_an_error_with_the_pip_line() -> None:
-    with pytest.raises(MissingExtra, match="pip install 'tree-sitter-languages==1.10.2'"):
+    with pytest.raises(MissingExtra, match=r"pip install 'tree-sitter-languages==1\.10\.2'"):
         resolved("Java", "bundle")
 
 

@@ -9,16 +9,15 @@ PUBLISHED = ["C", "C#", "C++", "Go", "Java", "JavaScript", "Python", "Ruby"]
 
 
 def test_all_languages_of_the_mined_pool_are_there() -> None:
-    long_tail = "Assembly Dart Erlang Groovy Haskell Julia Kotlin Perl PHP PowerShell R Rust Scala Shell Swift TypeScript"
+    long_tail = ["Assembly", "Dart", "Erlang", "Groovy", "Haskell", "Julia", "Kotlin", "Perl", "PHP", "PowerShell"]
+    long_tail += ["R", "Rust", "Scala", "Shell", "Swift", "TypeScript"]
 
-    assert sorted([*PUBLISHED, *long_tail.split()]) == sorted(all_languages())
+    assert sorted([*PUBLISHED, *long_tail]) == sorted(all_languages())
 
 
 def test_only_the_eight_have_a_published_label_and_a_measured_limit() -> None:
     labelled = [language.name for language in all_languages().values() if language.published_as is not None]
-    measured = [
-        language.name for language in all_languages().values() if language.max_error_share is not None
-    ]
+    measured = [language.name for language in all_languages().values() if language.max_error_share is not None]
 
     assert sorted(PUBLISHED) == sorted(labelled)
     assert sorted(PUBLISHED) == sorted(measured)
@@ -47,7 +46,7 @@ def test_changing_the_returned_dict_changes_nothing_for_others() -> None:
 
 
 def test_unknown_name_offers_the_near_one() -> None:
-    with pytest.raises(UnknownName, match="no language named 'Pyton'. Did you mean 'Python'?"):
+    with pytest.raises(UnknownName, match=r"no language named 'Pyton'\. Did you mean 'Python'\?"):
         by_name("Pyton")
 
 
@@ -83,9 +82,8 @@ def test_language_comes_from_the_extension(language: str | None, path: str) -> N
 
 
 @pytest.mark.parametrize(
-    ("languages", "path"), [(("C", "C++"), "a/b.h"), (("C++",), "b.H"), (("C",), "b.c"), ((), "b.txt")]
+    ("languages", "path"),
+    [(("C", "C++"), "a/b.h"), (("C",), "b.c"), (("C++",), "b.H"), ((), "b.txt")],
 )
 def test_header_may_be_in_two_languages(languages: tuple[str, ...], path: str) -> None:
-    expected = ("C++", "C++")[:1] if path == "b.H" else languages
-
-    assert expected == languages_of_path(path)[: len(expected)]
+    assert languages == languages_of_path(path)

@@ -123,7 +123,7 @@ def test_nothing_can_be_written_outside(tmp_path: Path, without: tuple[Layer, ..
         "import os\nmade = []\n"
         f"for act in (lambda: open({str(target)!r}, 'w').write('after'), lambda: os.unlink({str(target)!r}),\n"
         f"            lambda: os.mkdir({str(tmp_path)!r} + '/new'), lambda: os.chmod({str(target)!r}, 0)):\n"
-        "    try:\n        act()\n        made.append('done')\n    except OSError as error:\n        made.append('no')\n"
+        "    try:\n        act()\n        made.append('done')\n    except OSError:\n        made.append('no')\n"
         "print(made)"
     )
     assert run(attempt, without=without).stdout == b"['no', 'no', 'no', 'no']\n"
@@ -230,8 +230,7 @@ def test_a_daemon_is_dead_after_the_call(without: tuple[Layer, ...]) -> None:
 
 def test_programs_of_a_batch_do_not_see_one_another() -> None:
     first = (
-        "import builtins, sys, os\n"
-        "builtins.left = sys.modules['left'] = 1\nos.environ['LEFT'] = '1'\nprint('first')"
+        "import builtins, sys, os\nbuiltins.left = sys.modules['left'] = 1\nos.environ['LEFT'] = '1'\nprint('first')"
     )
     second = (
         "import builtins, gc, sys, os\n"

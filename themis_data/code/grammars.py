@@ -80,9 +80,9 @@ def grammar(language: str, grammars: Grammars = "auto") -> tree_sitter.Language:
 
 
 # Work allowed to one parse, counted and not timed, so that the same input gives the same answer on every machine.
-# Operations: tree-sitter asks us once every 100, at most 21 times a kB in 4,000 files of the eight languages, at most 40
-# where a file is parsed as another language. Bytes: what the lexer reads, again where it has to go back; the same
-# files made it read no byte more than twice on average; an unclosed comment makes it read on from every `/*`.
+# Operations: tree-sitter asks us once every 100, at most 21 times a kB in 4,000 files of the eight languages and
+# 40 where a file is parsed as another language. Bytes: what the lexer reads, again where it has to go back; the
+# same files made it read no byte more than twice on average, an unclosed comment makes it read on from every `/*`.
 _BASE_CHECKS = 500
 _BYTES_A_CHECK = 20
 _CHUNK_BYTES = 16_384
@@ -96,14 +96,12 @@ def parse(source: bytes, language: str, grammars: Grammars = "auto") -> tree_sit
     The caller bounds the size of the source; time then grows with it, 0.1 s a MB for code and up to about 20 s a
     MB for noise. Bytes that are not UTF-8 become error nodes. Raises as `resolved` does.
     """
-    if _may_explode(source):
+    if _may_explode(source, language):
         return None
     using = parser(language, grammars)
     checks_left = _BASE_CHECKS + len(source) // _BYTES_A_CHECK
     bytes_left = _BASE_READ_BYTES + _READS_A_BYTE * len(source)
-    view = memoryview(
-        source
-    )  # tree-sitter keeps every piece it was handed until it is done; a view costs nothing
+    view = memoryview(source)  # tree-sitter keeps every piece it was handed until it is done; a view costs nothing
 
     def read(offset: int, _point: object) -> memoryview:
         nonlocal bytes_left
@@ -133,16 +131,19 @@ def parse(source: bytes, language: str, grammars: Grammars = "auto") -> tree_sit
 _MAX_CHAINED_OPERATORS = 500
 _STATEMENT_ENDS = re.compile(rb"[;{},]")
 _NOT_OPERATORS = re.compile(rb"[^<>=/*+\-|&?%^]+")
-# Every alternative runs to the end of the line where it is not closed, so that none is tried twice on the same bytes.
-_NOT_CODE = re.compile(
-    rb"""/\*.*?(?:\*/|$)|//.*|\#.*|"(?:[^"\\]|\\.)*(?:"|\\?$)|'(?:[^'\\]|\\.)*(?:'|\\?$)|`[^`]*(?:`|$)"""
-)
+# What is not closed runs to the end of the line, so that no byte is tried twice.
+_STRINGS = rb""""(?:[^"\\]|\\.)*(?:"|\\?$)|'(?:[^'\\]|\\.)*(?:'|\\?$)|`[^`]*(?:`|$)"""
+_NOT_CODE = {
+    "#": re.compile(rb"\#.*|" + _STRINGS),
+    "//": re.compile(rb"//.*|/\*.*?(?:\*/|$)|" + _STRINGS),
+}
 
 
-def _may_explode(source: bytes) -> bool:
+def _may_explode(source: bytes, language: str) -> bool:
     for line in source.split(b"\n"):
         if len(line) > _MAX_CHAINED_OPERATORS:  # so an ordinary file costs no more than this split
-            for stretch in _STATEMENT_ENDS.split(_NOT_CODE.sub(b"", line)):
+            not_code = _NOT_CODE["//" if "//" in by_name(language).line_comments else "#"]
+            for stretch in _STATEMENT_ENDS.split(not_code.sub(b"", line)):
                 if len(_NOT_OPERATORS.sub(b"", stretch)) > _MAX_CHAINED_OPERATORS:
                     return True
     return False

@@ -1,17 +1,16 @@
 """The programming languages: one file each in `languages/`, found by name or by a path's extension."""
 
 import posixpath
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import yaml
-
 from themis_data.errors import PipelineError, UnknownName
 from themis_data.lookup import unknown
+from themis_data.yaml_file import read_yaml
 
 _FOLDER = Path(__file__).parent / "languages"
 
@@ -32,9 +31,7 @@ class DefinitionRule:
     kind: str  # what it defines, such as `function` or `class`
     name: str | None = None  # field that holds the name, or the declarator that leads to it
     fixed_name: str | None = None  # the name itself, for what has none of its own in the source
-    value: str | None = (
-        None  # field whose node must be one of `value_nodes`, where the node alone says too little
-    )
+    value: str | None = None  # field whose node must be one of `value_nodes`, where the node alone says too little
     body: str = "body"  # field at which the header ends
     scope: bool = False  # its name qualifies the names of what is defined inside
     listed: bool = True  # false: it qualifies other names and is not itself in the list
@@ -64,20 +61,14 @@ class Language:
     value_nodes: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({})
     )  # value node type -> kind of what it is given to
-    scope_only_value_nodes: frozenset[str] = (
-        frozenset()
-    )  # values that define nothing and qualify what is inside
-    wrapper_nodes: frozenset[str] = (
-        frozenset()
-    )  # a definition directly inside takes their start and documentation
+    scope_only_value_nodes: frozenset[str] = frozenset()  # values that define nothing and qualify what is inside
+    wrapper_nodes: frozenset[str] = frozenset()  # a definition directly inside takes their start and documentation
     body_nodes: frozenset[str] = frozenset()  # children, other than the body, at which a header ends too
     annotation_nodes: frozenset[str] = frozenset()  # left out of headers
     separator: str = "."  # between the parts of a qualified name
     documentation: str = "above"  # `above`: comments directly above; `docstring`: first statement inside
     directives: tuple[str, ...] = ()  # a comment that begins so speaks to a tool and is no documentation
-    max_error_share: float | None = (
-        None  # 0..1, share of unparsed bytes above which the parse gate rejects a side
-    )
+    max_error_share: float | None = None  # 0..1, share of unparsed bytes above which the parse gate rejects a side
     known_supersets: str | None = None  # what the grammar accepts beyond the language
 
 
@@ -115,7 +106,8 @@ def languages_of_path(path: str) -> tuple[str, ...]:
     first = language_of_path(path)
     if first is None:
         return ()
-    return first, *_also_by_extension().get(posixpath.splitext(path)[1].lower(), ())
+    others = _also_by_extension().get(posixpath.splitext(path)[1].lower(), ())
+    return first, *(name for name in others if name != first)
 
 
 @cache
@@ -130,9 +122,7 @@ def _by_extension() -> dict[str, str]:
     for language in _languages().values():
         for extension in language.extensions:
             if extension in claimed:
-                raise PipelineError(
-                    f"languages: {claimed[extension]} and {language.name} both list {extension}"
-                )
+                raise PipelineError(f"languages: {claimed[extension]} and {language.name} both list {extension}")
             claimed[extension] = language.name
     return claimed
 
@@ -146,20 +136,8 @@ def _also_by_extension() -> dict[str, tuple[str, ...]]:
     return shared
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which a key that is written twice is an error; YAML itself would keep the last."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
-        if twice:
-            raise PipelineError(f"{node.start_mark.name}: written twice: {', '.join(twice)}")
-        return super().construct_mapping(node, deep)
-
-
 def _read(path: Path) -> Language:
-    with path.open(encoding="utf-8") as file:
-        content: dict[str, Any] = yaml.load(file, _Loader)  # noqa: S506 - this is a SafeLoader
+    content = read_yaml(path)
     known = {one.name for one in fields(Language)}
     strange = sorted(set(content) - known)
     if strange:

@@ -140,9 +140,19 @@ _PYTHON = _Table(
     receiver="object",
     similar_calls=(("min", "max"), ("any", "all"), ("set", "list")),
     similar_methods=(
-        ("upper", "lower"), ("isupper", "islower"), ("startswith", "endswith"), ("lstrip", "rstrip"), ("find", "rfind"),
-        ("keys", "values"), ("floor", "ceil"), ("append", "extend"), ("isdigit", "isalpha"), ("isalnum", "isalpha"),
-        ("split", "rsplit"), ("index", "count"), ("ljust", "rjust"),
+        ("upper", "lower"),
+        ("isupper", "islower"),
+        ("startswith", "endswith"),
+        ("lstrip", "rstrip"),
+        ("find", "rfind"),
+        ("keys", "values"),
+        ("floor", "ceil"),
+        ("append", "extend"),
+        ("isdigit", "isalpha"),
+        ("isalnum", "isalpha"),
+        ("split", "rsplit"),
+        ("index", "count"),
+        ("ljust", "rjust"),
     ),
     transparent_calls=_words("abs sorted set list reversed round int str bool"),
     transparent_methods=_words("lower upper strip lstrip rstrip swapcase copy"),
@@ -161,15 +171,12 @@ _PYTHON = _Table(
     assignment="assignment",
     augmented="augmented_assignment",
     containers=_words(
-        "list dictionary set tuple list_comprehension dictionary_comprehension set_comprehension "
-        "generator_expression"
+        "list dictionary set tuple list_comprehension dictionary_comprehension set_comprehension generator_expression"
     ),
     container_calls=_words("len sum sorted enumerate set list dict tuple zip reversed any all"),
     iterated=frozenset({("for_statement", "right"), ("for_in_clause", "right"), ("subscript", "value")}),
     bindings=frozenset({("assignment", "left"), ("for_statement", "left"), ("for_in_clause", "left")}),
-    local_scopes=_words(
-        "list_comprehension set_comprehension dictionary_comprehension generator_expression lambda"
-    ),
+    local_scopes=_words("list_comprehension set_comprehension dictionary_comprehension generator_expression lambda"),
     parameters="parameters",
     expression_statement="expression_statement",
     removable=frozenset({"augmented_assignment"}),
@@ -234,9 +241,22 @@ def _mutants(source: bytes, table: _Table, language: str, entry_point: str | Non
 
 
 _OTHER_KINDS = (
-    "boolean_constant", "constant", "dropped_call", "dropped_condition", "index", "initial_value", "loop_bound",
-    "loop_jump", "negated_condition", "removed_guard", "removed_statement", "similar_call", "slice_bound",
-    "swapped_arguments", "swapped_operands", "wrong_variable",
+    "boolean_constant",
+    "constant",
+    "dropped_call",
+    "dropped_condition",
+    "index",
+    "initial_value",
+    "loop_bound",
+    "loop_jump",
+    "negated_condition",
+    "removed_guard",
+    "removed_statement",
+    "similar_call",
+    "slice_bound",
+    "swapped_arguments",
+    "swapped_operands",
+    "wrong_variable",
 )
 
 
@@ -603,9 +623,7 @@ def _removed_statements(body: _Body, site: _Site) -> Iterator[_Edit]:
         inner = node.children[0]
         function = inner.child_by_field_name("function") if inner.type == table.call else None
         attribute = None if function is None else function.child_by_field_name(table.attribute_name)
-        if inner.type in table.removable or (
-            attribute is not None and body.text(attribute) in table.removable_methods
-        ):
+        if inner.type in table.removable or (attribute is not None and body.text(attribute) in table.removable_methods):
             yield _Edit(*lines, b"", "removed_statement")
     elif node.type == table.guard and node.child_by_field_name(table.guard_else) is None:
         inside = node.child_by_field_name(table.guard_body)

@@ -54,7 +54,7 @@ def tally(task: Task, candidate: str, *, limits: Limits = LIMITS) -> TestTally:
 
 
 def tallies(trials: Sequence[tuple[Task, str]], *, limits: Limits = LIMITS) -> list[TestTally]:
-    """One tally per (task, candidate program), in order; about 6 ms each. Raises SandboxError where nothing can be run."""
+    """One tally per (task, candidate program), in order; about 6 ms each. Raises SandboxError as `tally` does."""
     token = secrets.token_hex(16)  # tells our lines from what a test prints; no result depends on it
     run_test, serve_candidate = inspect.getsource(_run_test), inspect.getsource(_serve_candidate)
     programs = [
@@ -108,7 +108,7 @@ class BugSearch:
 
 
 def find_bugs(
-    tasks: Sequence[Task], *, seed: int | str, max_bugs: int = 3, max_tries: int = 16, limits: Limits = LIMITS
+    tasks: Sequence[Task], *, seed: int | str, max_bugs: int = 3, max_tries: int = 12, limits: Limits = LIMITS
 ) -> list[BugSearch]:
     """Up to `max_bugs` executed bugs per task, of `max_tries` mutants run; one search per task, in order.
 

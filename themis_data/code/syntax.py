@@ -26,9 +26,7 @@ from themis_data.code.language import DefinitionRule, Language, by_name
 class SyntaxMeasure:
     """How well and how deep a source parses."""
 
-    depth_reached: (
-        int  # levels of the tree, the root is 1; counting stops at the depth asked for; 0 if given up
-    )
+    depth_reached: int  # levels of the tree, the root is 1; counting stops at the depth asked for; 0 if given up
     error_bytes: int  # bytes of tokens that stand directly under an ERROR node, comments left out
     missing_count: int  # tokens that the parser had to make up
     total_bytes: int
@@ -53,14 +51,10 @@ class SyntaxMeasure:
         """
         if self.gave_up:
             return 1.0
-        return (
-            min(1.0, (self.error_bytes + self.missing_count) / self.total_bytes) if self.total_bytes else 0.0
-        )
+        return min(1.0, (self.error_bytes + self.missing_count) / self.total_bytes) if self.total_bytes else 0.0
 
 
-def measure(
-    source: bytes, language: str, *, min_depth: int = 3, grammars: Grammars = "auto"
-) -> SyntaxMeasure:
+def measure(source: bytes, language: str, *, min_depth: int = 3, grammars: Grammars = "auto") -> SyntaxMeasure:
     """How well a source parses, and whether its tree has at least `min_depth` levels, leaves included.
 
     Costs little more than the parse: errors are looked for only in subtrees that have some, and depth only
@@ -163,9 +157,7 @@ def identifiers(source: bytes, language: str, *, grammars: Grammars = "auto") ->
     tree = parse(source, language, grammars)
     if tree is None:
         return frozenset(_WORD.findall(_text(source)))
-    names = {
-        _slice(source, node) for node in _find(tree.root_node, language, grammars, spec.identifier_nodes)
-    }
+    names = {_slice(source, node) for node in _find(tree.root_node, language, grammars, spec.identifier_nodes)}
     for node in _find(tree.root_node, language, grammars, spec.preprocessor_nodes):
         names.update(piece for piece in _preprocessor_pieces(_slice(source, node)) if _WORD.fullmatch(piece))
     return frozenset(names)
@@ -180,9 +172,7 @@ class Definition:
     start_line: int  # decorators and template heads included, comments above not
     end_line: int  # the last line it stands on
     header: str  # its signature in one line, up to the body; no comments, decorators or annotations
-    doc: (
-        str | None
-    )  # its docstring or the comment block directly above, without markers; null if there is none
+    doc: str | None  # its docstring or the comment block directly above, without markers; null if there is none
 
 
 def definitions(source: bytes, language: str, *, grammars: Grammars = "auto") -> list[Definition]:
@@ -237,9 +227,7 @@ class _Level:
 
     comments: list[Node]  # the comment block that ends just above the next sibling
     outer: Node | None  # the wrapper whose start the next sibling takes
-    inherited: list[
-        Node
-    ]  # the comment block above the wrapper, or above a parent that starts where its child does
+    inherited: list[Node]  # the comment block above the wrapper, or above a parent that starts where its child does
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,9 +297,7 @@ class _Outline:
 
     def _collect(self, level: _Level, node: Node) -> None:
         """Adds a comment to the block above the next sibling, or begins a new block with it."""
-        before = self.source[
-            max(node.start_byte - node.start_point.column, node.start_byte - 200) : node.start_byte
-        ]
+        before = self.source[max(node.start_byte - node.start_point.column, node.start_byte - 200) : node.start_byte]
         if before.strip():  # it follows code on its line and belongs to that
             level.comments = []
         elif level.comments and _last_line(level.comments[-1]) + 1 >= node.start_point.row:
@@ -407,10 +393,7 @@ class _Outline:
     def _qualified(self, node: Node, own: str) -> str:
         spec = self.spec
         outer = self.scopes[-1] if self.scopes else None
-        if (
-            node.type == "method_declaration"
-            and (receiver := node.child_by_field_name("receiver")) is not None
-        ):
+        if node.type == "method_declaration" and (receiver := node.child_by_field_name("receiver")) is not None:
             words = _WORD.findall(_slice(self.source, receiver).partition("[")[0])
             return f"{words[-1]}.{own}" if words else own
         separator = spec.separator
@@ -454,9 +437,7 @@ class _Outline:
         parameters = declarator.child_by_field_name("parameters")
         if node.child_by_field_name("type") is not None or parameters is None or self._is_in_a_type():
             return ""
-        if not parameters.named_child_count or any(
-            len(p.named_children) != 1 for p in parameters.named_children
-        ):
+        if not parameters.named_child_count or any(len(p.named_children) != 1 for p in parameters.named_children):
             return ""
         return " ".join(_slice(self.source, parameters).split())
 
@@ -501,9 +482,7 @@ class _Outline:
             body = part.child_by_field_name(rule.body) or part.child_by_field_name("body")
             if body is not None:
                 ends.append(body.start_byte)
-            ends.extend(
-                child.start_byte for child in part.named_children if child.type in self.spec.body_nodes
-            )
+            ends.extend(child.start_byte for child in part.named_children if child.type in self.spec.body_nodes)
         if ends:
             end = min(ends)
             declarator = node.child_by_field_name("declarator") if node.type == "type_definition" else None
@@ -553,8 +532,7 @@ def _comment_text(source: bytes, block: list[Node], spec: Language) -> str | Non
         if text.startswith("/*"):
             inner = text.removeprefix("/*").removesuffix("*/").lstrip("*!")
             lines += [
-                re.sub(r"^\s*\*+(?!\w)", "", line) if number else line
-                for number, line in enumerate(inner.split("\n"))
+                re.sub(r"^\s*\*+(?!\w)", "", line) if number else line for number, line in enumerate(inner.split("\n"))
             ]
         elif text.startswith("=begin"):
             lines += text.split("\n")[1:-1]
