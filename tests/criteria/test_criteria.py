@@ -51,7 +51,9 @@ def test_required_evidence_is_a_known_kind(name: str) -> None:
     diff = by_name(name).diff
 
     assert diff is not None
-    assert set(diff.requires_any) | set(diff.weak_requires_any) <= all_kinds()
+    claimed = {kind for claim in diff.claims.values() for kind in claim.shows}
+    assert claimed | {*diff.requires_any, *diff.weak_requires_any, *diff.forbids_any} <= all_kinds()
+    assert diff.requires_any or diff.claims
 
 
 @pytest.mark.parametrize("name", sorted(MINED))
@@ -60,7 +62,7 @@ def test_weak_words_come_with_the_evidence_they_need(name: str) -> None:
 
     assert rules.message is not None
     assert rules.diff is not None
-    assert bool(rules.message.weak) == bool(rules.diff.weak_requires_any)
+    assert bool(rules.message.weak) == bool(rules.diff.weak_requires_any) or rules.diff.claims
 
 
 def test_an_unknown_criterion_is_answered_with_the_near_one() -> None:
@@ -100,6 +102,8 @@ def write_criterion(folder: Path, message: str) -> None:
         ("message: {strong: [fast], terms: [], nevr: [x]}", "nevr"),
         ("message: {strong: [fast]}", "terms"),
         ("message: {strong: [fast], terms: [], prefixes: {perf: huge}}", "counts as 'huge'"),
+        ("diff: {max_code_lines: 9, claims: {speed: {says: ['fast('], shows: [loop]}}}", "is no regular expression"),
+        ("diff: {max_code_lines: 9, claims: {speed: {says: [fast], show: [loop]}}}", "show"),
         ("tittle: x", "tittle"),
         ("title: Again", "written twice: title"),
     ],

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,18 +36,33 @@ class MessageRules:
     body: tuple[str, ...] = ()  # enough in the body of a message whose subject names no criterion
     needs: tuple[str, ...] = ()  # a subject without one of these has no `terms`; empty: nothing is needed
     prefixes: Mapping[str, str] = field(default_factory=dict)  # conventional-commit type -> the strength it counts as
+    weak_needs: tuple[str, ...] = ()  # weak words alone count only in a message with one of these; empty: always
     never: tuple[str, ...] = ()  # a subject with one of these is about something else, whatever else it says
+    never_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # language -> `never` for its code only
     denied_by: tuple[str, ...] = ()  # words that deny a term when they stand at most three words before it
+    outranks: tuple[str, ...] = ()  # criteria whose words only tell how it shows, beside a strong word of this one
     unmixed: bool = False  # true: a message that also has another criterion's word counts as several intents
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """One thing a message can promise, and the kinds of evidence of which one keeps the promise."""
+
+    says: tuple[str, ...]  # regular expressions searched in the lower-case message
+    shows: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiffRules:
     """What the changed lines have to show, in kinds of evidence named in `evidence/*.yaml` or by `evidence.py`."""
 
-    requires_any: tuple[str, ...]  # one of these, when the message is clear
+    requires_any: tuple[str, ...] = ()  # one of these, when the message is clear
+    typical_requires_any: tuple[str, ...] = ()  # one of these, when it has only typical words; empty: as when clear
     weak_requires_any: tuple[str, ...] = ()  # one of these, when the message has nothing but weak words
+    claims: Mapping[str, Claim] = field(default_factory=dict)  # where there are any, they decide and not those above
+    forbids_any: tuple[str, ...] = ()  # with one of these the diff does something else than the message says
     max_code_lines: int  # changed lines of code on the side with more of them; a longer diff is no evidence
+    max_weak_code_lines: int | None = None  # the same for a message of weak words; null: no other limit
     text_counts: bool = False  # false: a diff that changes nothing but the text of strings is no evidence
 
 
@@ -88,7 +104,7 @@ def _criterion(path: Path) -> Criterion:
             **_tuples(fields),
             "name": path.stem,
             "message": None if message is None else _message_rules(message, where=f"{where}, message"),
-            "diff": None if diff is None else _build(DiffRules, _tuples(diff), where=f"{where}, diff"),
+            "diff": None if diff is None else _diff_rules(diff, where=f"{where}, diff"),
         },
         where=where,
     )
@@ -106,9 +122,27 @@ def _message_rules(fields: Mapping[str, Any], *, where: str) -> MessageRules:
     for kind, strength in rules.prefixes.items():
         if strength not in _STRENGTHS:
             raise PipelineError(f"{where}: prefix {kind!r} counts as {strength!r}, which is none of {_STRENGTHS}")
-    for pattern in (*looked_up, *rules.needs, *rules.never, *rules.denied_by):
+    for pattern in (
+        *looked_up,
+        *rules.needs,
+        *rules.weak_needs,
+        *rules.never,
+        *rules.denied_by,
+        *chain(*rules.never_in.values()),
+    ):
         check_pattern(pattern, where=where)
     return rules
+
+
+def _diff_rules(fields: Mapping[str, Any], *, where: str) -> DiffRules:
+    claims = {
+        name: _build(Claim, _tuples(claim), where=f"{where}, claims, {name}")
+        for name, claim in fields.get("claims", {}).items()
+    }
+    for name, claim in claims.items():
+        for pattern in claim.says:
+            check_pattern(pattern, where=f"{where}, claims, {name}")
+    return _build(DiffRules, {**_tuples(fields), "claims": claims}, where=where)
 
 
 def leading_letters(pattern: str) -> str | None:

@@ -65,9 +65,7 @@ class _Hit:
     text: str
 
 
-def classify(
-    *, message: str, path: str, language: str, changes: Callable[[], Changes], margin: float = 1.0
-) -> Label:
+def classify(*, message: str, path: str, language: str, changes: Callable[[], Changes], margin: float = 1.0) -> Label:
     """The label of one commit. `changes` is called only when message and path leave a criterion possible."""
     parsed = parse_message(message)
     hits = _hits(parsed)
@@ -78,25 +76,28 @@ def classify(
     if group is not None:
         return _none("excluded", group, terms=terms)
     stated = _scores(parsed, hits)
-    scores = {name: score for name, score in stated.items() if not _never(name).search(parsed.subject)}
+    scores = {name: score for name, score in stated.items() if not _never(name, language).search(parsed.subject)}
     if not stated:
         return _none("no_criterion", None, terms=terms)
     likeliest = _ranked(stated)[0]
     if not scores:
         return _none("excluded", f"message: never for {likeliest}", terms=terms)
-    best, score, lead, others = _ranked(scores)
+    best, score, lead = _ranked(_not_outranked(scores, hits))
     is_weak = _is_weak(best, hits)
     if is_weak and stated[likeliest] - score >= margin:
         # What a `never` phrase takes from one criterion a bare "fix" does not get: "fix leak detector" mends no leak.
         return _none("excluded", f"message: never for {likeliest}", terms=terms)
-    several = _several_intents(parsed, hits, best, scores, margin=margin)
+    if is_weak and not _says_what(best, parsed):
+        return _none("excluded", f"message: {best} without saying what was wrong", terms=terms)
+    several = _several_intents(parsed, hits, best, _not_outranked(scores, hits), margin=margin)
     if several is not None:
         return _none("multi_intent", several, terms=terms, also=tuple(sorted(scores)))
     diff = read_diff(changes(), language=language)
     if diff.surface is not None and not (diff.surface == "text" and _text_counts(best)):
         return _none("excluded", f"diff: only {diff.surface}", terms=terms, also=tuple(sorted(scores)))
     criterion = all_criteria()[best]
-    shown, missing = _evidence(criterion, diff, language=language, is_weak=is_weak)
+    claimed = _claimed(best, parsed)
+    shown, missing = _evidence(criterion, diff, claimed, language=language, strength=_strongest(best, hits))
     if missing is not None:
         return _none("no_evidence", f"{best}: {missing}", terms=terms, also=tuple(sorted(scores)))
     return Label(
@@ -105,7 +106,7 @@ def classify(
         detail=None,
         score=score,
         margin=lead,
-        also_matches=others,
+        also_matches=tuple(sorted(scores.keys() - {best})),
         terms=terms,
         evidence=shown,
     )
@@ -313,18 +314,42 @@ def _scores(message: Message, hits: list[_Hit]) -> dict[str, float]:
 
 
 @cache
-def _never(name: str) -> re.Pattern[str]:
+def _never(name: str, language: str) -> re.Pattern[str]:
     rules = all_criteria()[name].message
-    patterns = rules.never if rules is not None else ()
+    patterns = () if rules is None else (*rules.never, *rules.never_in.get(language, ()))
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns) or r"(?!)")
 
 
-def _ranked(scores: Mapping[str, float]) -> tuple[str, float, float, tuple[str, ...]]:
-    """The best criterion, its score, its lead over the next one, and the others, sorted by name."""
+def _says_what(name: str, message: Message) -> bool:
+    """Whether a message of weak words says in other words what was wrong."""
+    pattern = _weak_needs(name)
+    return pattern is None or pattern.search(f"{message.subject}\n{message.body}") is not None
+
+
+@cache
+def _weak_needs(name: str) -> re.Pattern[str] | None:
+    rules = all_criteria()[name].message
+    if rules is None or not rules.weak_needs:
+        return None
+    return re.compile("|".join(f"(?:{pattern})" for pattern in rules.weak_needs))
+
+
+def _ranked(scores: Mapping[str, float]) -> tuple[str, float, float]:
+    """The best criterion, its score, its lead over the next one."""
     order = sorted(scores, key=lambda name: (-scores[name], name))
     best = order[0]
     lead = scores[best] - (scores[order[1]] if len(order) > 1 else 0.0)
-    return best, scores[best], lead, tuple(sorted(order[1:]))
+    return best, scores[best], lead
+
+
+def _not_outranked(scores: Mapping[str, float], hits: list[_Hit]) -> Mapping[str, float]:
+    """Scores without those of criteria that only tell how another one shows: an overflow that crashes is one fault."""
+    gone: set[str] = set()
+    for name in scores:
+        rules = all_criteria()[name].message
+        if rules is not None and any(h.in_subject and h.strength == "strong" for h in hits if h.criterion == name):
+            gone.update(rules.outranks)
+    return {name: score for name, score in scores.items() if name not in gone}
 
 
 def _several_intents(
@@ -341,11 +366,18 @@ def _several_intents(
         return f"{best} mixed with {', '.join(sorted(others))}"
     if message.kind == "refactor" and rules is not None and "refactor" not in rules.prefixes:
         return f"prefix refactor, words of {best}"
+    named = {hit.criterion for hit in hits if _is_named_in_body(hit)} - {best}
+    if named and _strongest(best, hits) != "strong" and best not in {h.criterion for h in hits if _is_named_in_body(h)}:
+        return f"{best} in the subject, {', '.join(sorted(named))} in the body"
     if found := _pattern("second_intent").search(message.subject, 3):
         return f"second clause: {found[0].strip()}"
     if len(_BULLET.findall(message.body)) > _MAX_BULLETS:
         return "a list of changes"
     return None
+
+
+def _is_named_in_body(hit: _Hit) -> bool:
+    return not hit.in_subject and hit.strength in ("strong", "body")
 
 
 def _text_counts(name: str) -> bool:
@@ -354,16 +386,53 @@ def _text_counts(name: str) -> bool:
 
 
 def _is_weak(name: str, hits: list[_Hit]) -> bool:
-    return all(hit.strength == "weak" for hit in hits if hit.criterion == name)
+    return _strongest(name, hits) == "weak"
+
+
+def _strongest(name: str, hits: list[_Hit]) -> str:
+    return max((hit.strength for hit in hits if hit.criterion == name), key=_STRENGTHS.__getitem__)
+
+
+def _claimed(name: str, message: Message) -> tuple[str, ...] | None:
+    """The kinds of evidence that keep what a message promises; null for a criterion without claims.
+
+    The subject is asked first, and the body only when the subject promises nothing.
+    """
+    claims = _claims(name)
+    if not claims:
+        return None
+    for text in (f"{message.kind or ''}: {message.subject}", message.body):
+        if found := {kind for says, shows in claims if says.search(text) for kind in shows}:
+            return tuple(sorted(found))
+    return ()
+
+
+@cache
+def _claims(name: str) -> tuple[tuple[re.Pattern[str], tuple[str, ...]], ...]:
+    rules = all_criteria()[name].diff
+    claims = () if rules is None else rules.claims.values()
+    return tuple((re.compile("|".join(f"(?:{p})" for p in claim.says)), claim.shows) for claim in claims)
 
 
 def _evidence(
-    criterion: Criterion, diff: Diff, *, language: str, is_weak: bool
+    criterion: Criterion, diff: Diff, claimed: tuple[str, ...] | None, *, language: str, strength: str
 ) -> tuple[tuple[str, ...], str | None]:
     """The kinds of evidence that speak for the criterion, sorted, and what is missing; null when nothing is."""
     assert criterion.diff is not None, criterion.name
-    if diff.num_lines > criterion.diff.max_code_lines:
-        return (), f"more than {criterion.diff.max_code_lines} changed lines"
-    wanted = criterion.diff.weak_requires_any if is_weak else criterion.diff.requires_any
-    shown = tuple(sorted(kinds_shown(diff, language=language) & set(wanted)))
+    rules = criterion.diff
+    limit, wanted = rules.max_code_lines, rules.requires_any
+    if strength == "weak":
+        limit, wanted = rules.max_weak_code_lines or limit, rules.weak_requires_any
+    elif strength in ("terms", "opening") and rules.typical_requires_any:
+        wanted = rules.typical_requires_any
+    if claimed is not None:
+        wanted = claimed
+        if not wanted:
+            return (), "the message promises nothing concrete"
+    if diff.num_lines > limit:
+        return (), f"more than {limit} changed lines"
+    kinds = kinds_shown(diff, language=language)
+    if forbidden := kinds & set(rules.forbids_any):
+        return (), f"shows {', '.join(sorted(forbidden))}"
+    shown = tuple(sorted(kinds & set(wanted)))
     return shown, None if shown else f"none of {', '.join(wanted)}"

@@ -39,6 +39,7 @@ class Diff:
     added: tuple[str, ...]
     num_moved: int  # lines of code that are on both sides, in another place or at another depth
     surface: str | None  # why the diff is evidence of nothing; null when it is not
+    num_comments: int = 0  # changed lines that are only comment, documentation or blank
 
     @property
     def num_lines(self) -> int:
@@ -64,7 +65,8 @@ def read_diff(changes: Changes, *, language: str) -> Diff:
     old, new = Counter(map(_squeezed, removed)), Counter(map(_squeezed, added))
     only_old, only_new = _not_in(removed, new), _not_in(added, old)
     num_moved = sum((old & new).values())
-    return Diff(tuple(only_old), tuple(only_new), num_moved, _surface(only_old, only_new))
+    num_comments = len(changes.removed) + len(changes.added) - len(removed) - len(added)
+    return Diff(tuple(only_old), tuple(only_new), num_moved, _surface(only_old, only_new), num_comments)
 
 
 def kinds_shown(diff: Diff, *, language: str) -> frozenset[str]:
@@ -91,8 +93,7 @@ _PROSE = re.compile(r"[A-Za-z][a-z']*(?:[ ,]+[A-Za-z`][\w'`-]*){3,}")
 
 
 def _family(language: str) -> str:
-    families: Mapping[str, str] = _lines()["families"]
-    return families.get(language, "c_like")
+    return _families().get(language, "c_like")
 
 
 def _code_lines(lines: Sequence[str], *, language: str) -> list[str]:
@@ -220,40 +221,11 @@ def _defined(lines: Iterable[str]) -> set[str]:
     return names - _KEYWORDS
 
 
-def _is_rename(diff: Diff) -> bool:
-    """At least two lines in three differ from their old self only in names, and few names are involved."""
-    if not diff.removed or len(diff.removed) != len(diff.added):
-        return False
-    same = 0
-    pairs: set[tuple[str, str]] = set()
-    for old, new in zip(diff.removed, diff.added, strict=True):
-        if _IDENTIFIER.sub("_", old) == _IDENTIFIER.sub("_", new):
-            same += 1
-            pairs.update(
-                (a, b) for a, b in zip(_IDENTIFIER.findall(old), _IDENTIFIER.findall(new), strict=True) if a != b
-            )
-    return 3 * same >= 2 * len(diff.removed) and 0 < len(pairs) <= max(3, len(diff.removed))
-
-
 def _is_extraction(diff: Diff) -> bool:
     """A function or class that is new and that another added line uses."""
     new = _defined(diff.added) - _defined(diff.removed)
     text = "\n".join(diff.added)
     return any(len(re.findall(rf"(?<!\w){re.escape(name)}(?!\w)", text)) > 1 for name in new)
-
-
-def _num_characters(lines: Iterable[str]) -> int:
-    return sum(len(_squeezed(line)) for line in lines)
-
-
-def _is_smaller(diff: Diff) -> bool:
-    """Fewer lines of code than before, or as many with fewer characters."""
-    removed, added = len(diff.removed), len(diff.added)
-    return removed > added > 0 or (removed == added and _num_characters(diff.removed) > _num_characters(diff.added))
-
-
-def _is_deletion(diff: Diff) -> bool:
-    return bool(diff.removed) and not diff.added
 
 
 def _is_moved(diff: Diff) -> bool:
@@ -271,14 +243,164 @@ def _is_rewrite(diff: Diff) -> bool:
     return bool(diff.removed) and 0 < len(diff.added) <= 1.3 * len(diff.removed) + 3
 
 
+_NUMBER = re.compile(r"(?<![\w.])(?:0x[0-9a-fA-F]+|\d+(?:\.\d+)?)(?![\w.])")
+_RESULT = re.compile(r"\breturn\s+(-?\w+|\"\"|''|\[\]|\{\})\s*;?\s*\}?$")
+_FAILURE = re.compile(r"\b(?:throw|raise|panic|abort)\b")
+
+
+def _is_other_number(diff: Diff) -> bool:
+    """A number other than 0 and 1 that the old lines do not have."""
+    old, new = (set(_NUMBER.findall("\n".join(map(_without_strings, lines)))) for lines in (diff.removed, diff.added))
+    return bool(diff.removed) and bool(new - old - {"0", "1"})
+
+
+def _is_other_result(diff: Diff) -> bool:
+    """A constant is given back where the old lines gave back other constants."""
+    constants = re.compile(r"-?\d+|null|nil|none|nullptr|true|false|[\"'\[{]\W?", re.IGNORECASE)
+    old, new = (
+        {found[1] for line in lines if (found := _RESULT.search(line)) and constants.fullmatch(found[1])}
+        for lines in (diff.removed, diff.added)
+    )
+    return bool(old) and bool(new - old)
+
+
+def _is_new_failure(diff: Diff) -> bool:
+    """More places that raise than before."""
+    old, new = (sum(1 for line in lines if _FAILURE.search(line)) for lines in (diff.removed, diff.added))
+    return new > old
+
+
+def _is_mere_check(diff: Diff) -> bool:
+    """Nothing goes, and what comes raises: wrong use is told, no right use gets better."""
+    return not diff.removed and _is_new_failure(diff)
+
+
+_TOKEN = re.compile(r"[A-Za-z_$@][\w$]*[?!]?|\d[\w.]*|[^\s\w]")
+_CALLED = re.compile(r"\bnew\s+\w[\w.:]*(?:<[^()]*>)?\((?=[^)\s])|(?<!\bnew )\b([A-Za-z_$][\w$]*)\s*\(")
+_ASSIGNED = re.compile(r"(?:^|[\s.@*&])([A-Za-z_$][\w$]*)\s*(?:\|\|)?:?=(?![=>])\s*(.+)")
+_COMPILED = re.compile(r"\b(?:re|Pattern|regexp)\.(?:compile|MustCompile)\(|\bnew Reg(?:ex|Exp)\(|\bRegexp?\.new\b")
+_BRANCH = re.compile(r"\b(?:if|elif|elsif|unless|while|case|catch|except|rescue)\b|&&|\|\||\s\?\s")
+
+
+def _tokens(lines: Iterable[str]) -> list[str]:
+    return _TOKEN.findall("\n".join(lines))
+
+
+def _names(lines: Iterable[str]) -> Counter[str]:
+    return Counter(_IDENTIFIER.findall("\n".join(map(_without_strings, lines))))
+
+
+def _is_pure_rename(diff: Diff) -> bool:
+    """Nothing but names differ, at most three of them, in the same way in two places or more, none shorter."""
+    old, new = _tokens(diff.removed), _tokens(diff.added)
+    if len(old) != len(new):
+        return False
+    pairs = Counter((a, b) for a, b in zip(old, new, strict=True) if a != b)
+    if not pairs or any(not _IDENTIFIER.match(name) for pair in pairs for name in pair):
+        return False
+    is_consistent = len({a for a, _ in pairs}) == len({b for _, b in pairs}) == len(pairs)
+    says_more = sum(len(b) - len(a) for a, b in pairs) >= 0
+    return is_consistent and says_more and len(pairs) <= 3 and min(pairs.values()) >= 2
+
+
+def _keeps_names(diff: Diff) -> bool:
+    """Every name in the new lines is in the old ones."""
+    return _names(diff.added).keys() <= _names(diff.removed).keys()
+
+
+def _ratio(diff: Diff) -> float:
+    """Size in tokens of the new lines, relative to the old ones."""
+    return len(_tokens(diff.added)) / max(1, len(_tokens(diff.removed)))
+
+
+def _is_cut(diff: Diff) -> bool:
+    """Code is gone, and what stands in its place says nothing new."""
+    return _ratio(diff) < 1.0 and _keeps_names(diff)
+
+
+def _is_simpler(diff: Diff) -> bool:
+    """Clearly less code that has no new name and leaves out at most one of the calls."""
+    left_out = _called(diff.removed).keys() - _called(diff.added).keys()
+    return bool(diff.added) and _ratio(diff) <= 0.8 and _keeps_names(diff) and len(left_out) <= 1
+
+
+def _is_shrunk(diff: Diff) -> bool:
+    """Much less code that has no new name and calls all that was called before."""
+    fewer_lines = len(diff.removed) - len(diff.added)
+    is_less = bool(diff.added) and _ratio(diff) <= 0.7 and fewer_lines >= 2
+    return is_less and _keeps_names(diff) and _called(diff.removed).keys() <= _called(diff.added).keys()
+
+
+def _num_repeats(lines: Iterable[str]) -> int:
+    """Lines that say again what another one says, strings and numbers aside; short ones do not count."""
+    kinds = Counter(_NUMBER.sub("0", _squeezed(_without_strings(line))) for line in lines)
+    return sum(count - 1 for line, count in kinds.items() if len(line) >= 10)
+
+
+def _is_deduplicated(diff: Diff) -> bool:
+    """Less code than before, where lines were there twice or a new function stands for them."""
+    if _ratio(diff) > 0.9:
+        return False
+    return _num_repeats(diff.removed) > _num_repeats(diff.added) or _is_extraction(diff) or diff.num_moved >= 2
+
+
+def _is_extracted(diff: Diff) -> bool:
+    """A new function that is called holds lines that stood elsewhere, and little else is new."""
+    return _is_extraction(diff) and diff.num_moved >= 3 and len(diff.added) <= diff.num_moved + 4
+
+
+def _is_new_branch(diff: Diff) -> bool:
+    """More decisions than before."""
+    old, new = (len(_BRANCH.findall("\n".join(map(_without_strings, lines)))) for lines in (diff.removed, diff.added))
+    return new > old
+
+
+def _is_mostly_comments(diff: Diff) -> bool:
+    return diff.num_comments > 2 * (len(diff.removed) + len(diff.added) + diff.num_moved)
+
+
+def _called(lines: Iterable[str]) -> Counter[str]:
+    """Names of what is called; making an object counts as `new` where it takes arguments."""
+    text = "\n".join(map(_without_strings, lines))
+    return Counter(found[1] or "new" for found in _CALLED.finditer(text) if found[1] not in _KEYWORDS)
+
+
+def _is_kept_result(diff: Diff) -> bool:
+    """A name holds the result of a call of the old lines, or a compiled pattern, and another new line uses it."""
+    known, names, before = _names(diff.removed), _names(diff.added), _called(diff.removed)
+    for line in diff.added:
+        found = _ASSIGNED.search(_without_strings(line))
+        if found and found[1] not in known and names[found[1]] > 1 and _called([found[2]]).keys() & before.keys():
+            return True
+        if found and names[found[1]] > 1 and _COMPILED.search(found[2]):
+            return True
+    return False
+
+
+def _is_call_gone(diff: Diff) -> bool:
+    """Fewer calls than before, and hardly one that is not among the old ones."""
+    old, new = _called(diff.removed), _called(diff.added)
+    return new.total() < old.total() and len(new.keys() - old.keys()) <= 1
+
+
 _SHAPES: Mapping[str, Callable[[Diff], bool]] = {
-    "rename": _is_rename,
-    "extraction": _is_extraction,
-    "smaller": _is_smaller,
-    "deletion": _is_deletion,
     "moved": _is_moved,
     "named_constant": _is_named_constant,
     "rewrite": _is_rewrite,
+    "other_number": _is_other_number,
+    "other_result": _is_other_result,
+    "new_failure": _is_new_failure,
+    "mere_check": _is_mere_check,
+    "pure_rename": _is_pure_rename,
+    "cut": _is_cut,
+    "simpler": _is_simpler,
+    "shrunk": _is_shrunk,
+    "deduplicated": _is_deduplicated,
+    "extracted": _is_extracted,
+    "new_branch": _is_new_branch,
+    "mostly_comments": _is_mostly_comments,
+    "kept_result": _is_kept_result,
+    "call_gone": _is_call_gone,
 }
 
 
@@ -311,6 +433,8 @@ def _pattern_kinds(language: str) -> tuple[_PatternKind, ...]:
         if where not in _WHERE:
             raise PipelineError(f"criteria/evidence/kinds.yaml, {name}: 'where' is {where!r}, not one of {_WHERE}")
         patterns = [*fields.get("any", ()), *fields.get(language, ())]
+        if not patterns:
+            continue
         kinds.append(_PatternKind(name, where, _alternatives(patterns, where=f"criteria/evidence/kinds.yaml, {name}")))
     return tuple(kinds)
 
@@ -324,8 +448,9 @@ def _path_patterns() -> tuple[tuple[str, re.Pattern[str]], ...]:
 
 
 @cache
-def _lines() -> dict[str, dict[str, str]]:
-    return read_yaml(_FOLDER / "lines.yaml")
+def _families() -> Mapping[str, str]:
+    families: Mapping[str, str] = read_yaml(_FOLDER / "lines.yaml")["families"]
+    return families
 
 
 @cache
