@@ -5,20 +5,34 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from themis_data.build import Built, build
-from themis_data.pipeline import load_pipeline
+from themis_data.engine.rows import Rows
+from themis_data.engine.segment import Listing, Piece, Unit
+from themis_data.errors import SourceError
+from themis_data.fingerprint import digest, where_it_runs
+from themis_data.pipeline import Branch, Pipeline, Step, Write, load_pipeline
+from themis_data.schema import schema
 
 ROOT = Path(__file__).parent.parent
 CREATED_AT = "2026-01-02T03:04:05+00:00"
 # What git and our own subprocesses see: nothing of the machine's configuration, and this checkout's package.
 ENVIRONMENT = {
-    **os.environ, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "GIT_TERMINAL_PROMPT": "0",
-    "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-}  # fmt: skip
+    **os.environ,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_TERMINAL_PROMPT": "0",
+    "PYTHONPATH": str(ROOT),
+    "PYTHONUTF8": "1",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
 MIT = """MIT License
 
 Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
@@ -75,8 +89,9 @@ TASKS = """
 
 def git(folder: Path, *arguments: str, text: str = "") -> str:
     """Run git in a folder and give what it printed."""
-    done = subprocess.run(["git", *arguments], cwd=folder, input=text, env=ENVIRONMENT, capture_output=True, check=True,
-                          encoding="utf-8")  # fmt: skip
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, input=text, env=ENVIRONMENT, capture_output=True, check=True, encoding="utf-8"
+    )
     return done.stdout.strip()
 
 
@@ -116,11 +131,13 @@ def _function(name: str, part: int, number: int, state: frozenset[str]) -> str:
         f"    return [word.strip() + '{_word(f)}' for word in {words}[:{bound}] if word in {known}]\n"
         if "simpler" in state
         else f"    {f}_found = []\n    for {f}_place in range({bound}):\n        if {words}[{f}_place] in {known}:\n"
-             f"            {f}_found.append({words}[{f}_place].strip() + '{_word(f)}')\n    return {f}_found\n"
-    )  # fmt: skip
-    return (f"def {f}({words}, {known}):\n"
-            f'    """Give back every one of the words that is known, in order, with the ending for {part} and {number}."""\n'
-            f"{lookup}{body}")  # fmt: skip
+        f"            {f}_found.append({words}[{f}_place].strip() + '{_word(f)}')\n    return {f}_found\n"
+    )
+    return (
+        f"def {f}({words}, {known}):\n"
+        f'    """Give back each of the words that is known, in order, with the ending for {part} and {number}."""\n'
+        f"{lookup}{body}"
+    )
 
 
 def _module(name: str, part: int, states: list[set[str]]) -> str:
@@ -133,7 +150,9 @@ def _stream(name: str, start: int, num_commits: int) -> Iterator[str]:
     parts = {n // 9 for n in range(start + num_commits)}
     states: dict[int, list[set[str]]] = {part: [set(), set(), set()] for part in parts}
     if start == 0:
-        yield _commit(0, "Start", {"LICENSE": MIT, **{f"parts/part_{p}.py": _module(name, p, [set()] * 3) for p in range(60)}})
+        yield _commit(
+            0, "Start", {"LICENSE": MIT, **{f"parts/part_{p}.py": _module(name, p, [set()] * 3) for p in range(60)}}
+        )
     for n in range(start + num_commits):
         part, number, step = n // 9, n % 3, _STEPS[n % 9 // 3]
         states[part][number].add(step)
@@ -143,9 +162,11 @@ def _stream(name: str, start: int, num_commits: int) -> Iterator[str]:
         message = _MESSAGES[step].format(f=_word(name, part, number, "f"))
         if n % 10 == 9:  # something that gives no pair: many paths, a short message, another language, a note
             message, files = (
-                (message, files | {f"notes/{n}.txt": "note\n"}), ("wip", files), ("Write a note about words", {"notes/all.md": f"{n}\n"}),
+                (message, files | {f"notes/{n}.txt": "note\n"}),
+                ("wip", files),
+                ("Write a note about words", {"notes/all.md": f"{n}\n"}),
                 ("Revert the last change\n\nThis reverts commit 0123456789abcdef0123456789abcdef01234567.", files),
-            )[n // 10 % 4]  # fmt: skip
+            )[n // 10 % 4]
         yield _commit(n + 1, message, files, goes_on=n == start and start > 0)
     yield "done\n"
 
@@ -154,18 +175,33 @@ def _commit(number: int, message: str, files: dict[str, str], *, goes_on: bool =
     who = f"A Writer <writer@example.org> {1_500_000_000 + 3_600 * number} +0000"
     changes = "".join(f"M 100644 inline {path}\ndata {len(text.encode())}\n{text}\n" for path, text in files.items())
     before = "from refs/heads/main^0\n" if goes_on else ""
-    return (f"commit refs/heads/main\nauthor {who}\ncommitter {who}\n"
-            f"data {len(message.encode())}\n{message}\n{before}{changes}\n")  # fmt: skip
+    return (
+        f"commit refs/heads/main\nauthor {who}\ncommitter {who}\n"
+        f"data {len(message.encode())}\n{message}\n{before}{changes}\n"
+    )
 
 
-def pipeline_file(folder: Path, repository: Path | list[Path], *, name: str = "small", with_tasks: bool = False,
-                  unit_commits: int = 10) -> Path:
+def pipeline_file(
+    folder: Path,
+    repository: Path | list[Path],
+    *,
+    name: str = "small",
+    with_tasks: bool = False,
+    unit_commits: int = 10,
+) -> Path:
     """A pipeline over made repositories, as a file."""
     folder.mkdir(parents=True, exist_ok=True)
     repositories = repository if isinstance(repository, list) else [repository]
     path = folder / f"{name}.yaml"
-    path.write_text(COMMITS.format(name=name, repos=json.dumps([str(r) for r in repositories]), unit_commits=unit_commits,
-                                   more=TASKS if with_tasks else ""), encoding="utf-8")
+    path.write_text(
+        COMMITS.format(
+            name=name,
+            repos=json.dumps([str(r) for r in repositories]),
+            unit_commits=unit_commits,
+            more=TASKS if with_tasks else "",
+        ),
+        encoding="utf-8",
+    )
     return path
 
 
@@ -182,26 +218,346 @@ class Notes:
         self.notes.append(text)
 
 
-def build_here(pipeline: Path, out: Path, *overrides: str, engine: str = "inline", workers: int | None = None,
-               limit: int | None = None, notes: Notes | None = None, created_at: str = CREATED_AT) -> Built:
+def build_here(
+    pipeline: Path,
+    out: Path,
+    *overrides: str,
+    engine: str = "inline",
+    workers: int | None = None,
+    limit: int | None = None,
+    notes: Notes | None = None,
+    created_at: str = CREATED_AT,
+) -> Built:
     """Build a pipeline file in this process."""
-    return build(load_pipeline(str(pipeline), overrides), out, progress=notes or Notes(), created_at=created_at, engine=engine,
-                 workers=workers, limit=limit)  # fmt: skip
+    return build(
+        load_pipeline(str(pipeline), overrides),
+        out,
+        progress=notes or Notes(),
+        created_at=created_at,
+        engine=engine,
+        workers=workers,
+        limit=limit,
+    )
 
 
 def published(out: Path) -> dict[str, str]:
     """sha256 of every published Parquet file, by its path under the data set."""
     place = out / "dataset"
-    return {path.relative_to(place).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(place.rglob("*.parquet"))}  # fmt: skip
+    return {
+        path.relative_to(place).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(place.rglob("*.parquet"))
+    }
 
 
 def themis(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
-    return subprocess.run([sys.executable, "-m", "themis_data.cli", *arguments], cwd=cwd, env=ENVIRONMENT,
-                          capture_output=True, encoding="utf-8", check=False)  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-m", "themis_data.cli", *arguments],
+        cwd=cwd,
+        env=ENVIRONMENT,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
 
 
-def records(out: Path, segment: str) -> list[dict[str, Any]]:
-    """Records of all shards of a segment, the leftovers of earlier builds too."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted((out / "segments" / segment).glob("*.json"))]
+# A pipeline without git: rows that a test writes down, of the schema `mark`, because it is the smallest.
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenRows:
+    """Units of rows (row id, reason), read in pieces of so many rows.
+
+    A unit whose first row has the id `broken` cannot be read.
+    """
+
+    writes: ClassVar[str] = "mark"
+    also_writes: ClassVar[tuple[str, ...]] = ()
+    version: ClassVar[int] = 1
+
+    units: tuple[tuple[tuple[str, str], ...], ...]
+    piece_rows: int = where_it_runs(1_000)
+
+    def list_units(self, memory: Path) -> Listing:
+        units = tuple(
+            Unit(name=f"unit {n}", fingerprint=digest([n, rows]), size=len(rows), payload={"rows": rows})
+            for n, rows in enumerate(self.units)
+        )
+        return Listing(units=units, identity=[{"name": "given", "rows": sum(map(len, self.units))}])
+
+    def read(self, unit: Unit, key: bytes) -> Iterator[Piece]:
+        rows = unit.payload["rows"]
+        for start in range(0, len(rows), self.piece_rows):
+            part = rows[start : start + self.piece_rows]
+            if start == 0 and part[0][0] == "broken":
+                raise SourceError(f"{unit.name} is broken")
+            yield Piece(rows=marks(part), num_seen=len(part))
+
+
+@dataclass(frozen=True)
+class ToPreferences:
+    """Makes a preference of each mark, so that it can be published; the group is the reason."""
+
+    reads: ClassVar[str] = "mark"
+    writes: ClassVar[str] = "preference"
+    version: ClassVar[int] = 1
+
+    def apply(self, rows: Rows) -> Rows:
+        return rows.map(preferences)
+
+
+def marks(rows: Sequence[tuple[str, str]]) -> pa.Table:
+    """Rows of the schema `mark`."""
+    return schema("mark").table({"row_id": [row[0] for row in rows], "reason": [row[1] for row in rows]})
+
+
+def preferences(rows: pa.Table, **changes: list[Any]) -> pa.Table:
+    """A preference for each mark."""
+    size = len(rows)
+    same = {
+        "source": "Given",
+        "criterion": "runtime_efficiency",
+        "language": "Python",
+        "prompt": "Write it.",
+        "prompt_by": "rules",
+        "system_kind": "none",
+        "chosen": "good",
+        "rejected": "bad",
+        "evidence": "message",
+        "changed_share": 0.5,
+        "license": "MIT",
+        "license_class": "permissive",
+        "repos": "host/owner/name",
+        "demo_only": False,
+    }
+    columns: dict[str, Any] = {name: [value] * size for name, value in same.items()}
+    columns |= {
+        "row_id": rows["row_id"],
+        "group": rows["reason"],
+        "parent_ids": [[i] for i in rows["row_id"].to_pylist()],
+        "also_matches": [[]] * size,
+    }
+    return schema("preference").table(columns | changes)
+
+
+def given_pipeline(
+    folder: Path,
+    units: Sequence[Sequence[tuple[str, str]]],
+    *stages: Any,
+    piece_rows: int = 1_000,
+    publish: bool = True,
+    write: Write | None = None,
+    phases: Sequence[str] = (),
+) -> Pipeline:
+    """A pipeline over given rows through stages, each named by its class, and made preferences of at the end."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "given.yaml"
+    path.write_text("name: given\n", encoding="utf-8")
+    source = Step(
+        id="rows",
+        use="given_rows",
+        phase="source",
+        config=GivenRows(units=tuple(tuple(unit) for unit in units), piece_rows=piece_rows),
+    )
+    configs = [*stages, ToPreferences()] if publish else list(stages)
+    steps = tuple(
+        Step(id=type(config).__name__, use="x", phase=phase, config=config)
+        for config, phase in zip(configs, [*phases, *["mine"] * len(configs)], strict=False)
+    )
+    branch = Branch(name="given", source=source, steps=steps)
+    return Pipeline(
+        name="given", path=path, seed=0, branches=(branch,), merge=(), write=write or Write(configs=("lineage",))
+    )
+
+
+def build_given(pipeline: Pipeline, out: Path, notes: Notes | None = None, limit: int | None = None) -> Built:
+    """Build such a pipeline in this process."""
+    return build(pipeline, out, progress=notes or Notes(), created_at=CREATED_AT, engine="inline", limit=limit)
+
+
+def published_ids(out: Path, config: str = "lineage") -> list[str]:
+    """Ids of the published rows, file by file, in order."""
+    return [
+        i
+        for path in sorted((out / "dataset" / config).glob("*.parquet"))
+        for i in pq.read_table(path)["id"].to_pylist()
+    ]
+
+
+def drops(out: Path) -> list[tuple[str, str, str, str | None]]:
+    """(row id, step, reason, detail) of every dropped row of the last build, sorted."""
+    manifest = json.loads((out / "dataset" / "manifest.json").read_text(encoding="utf-8"))
+    found = []
+    for segment in manifest["segments"]:
+        for shard in segment["shards"]:
+            record = json.loads((out / shard["record"]).read_text(encoding="utf-8"))
+            rows = pq.read_table(out / record["drops"]["path"])
+            found += zip(*(rows[n].to_pylist() for n in ("row_id", "step", "reason", "detail")), strict=True)
+    return sorted(found)
+
+
+# Rows of the larger schemas: a test writes down what matters to it, and the rest is filled in.
+
+_CHANGE = {
+    "repos": "example.org/o/n",
+    "repository": "example.org/o/n",
+    "path": "a.py",
+    "committed_at": 1_500_000_000,
+    "authored_at": 1_500_000_000,
+    "author_hash": "0" * 32,
+    "is_bot": False,
+    "message": "Make it better",
+    "language": "Python",
+    "license": "MIT",
+    "license_class": "permissive",
+    "old_contents": "x = 1\n",
+    "new_contents": "x = 2\n",
+}
+_TASK = {
+    "source": "Tasks",
+    "language": "Python",
+    "prompt": "Write f.",
+    "entry_point": "f",
+    "solution": "def f(x):\n    return x + 1\n",
+    "tests": "def check(candidate):\n    assert candidate(1) == 2\n    assert candidate(-1) == 0\n",
+    "license": "MIT",
+    "demo_only": False,
+}
+_PAIR = {
+    "source": "Commit-Preference",
+    "criterion": "runtime_efficiency",
+    "also_matches": [],
+    "language": "Python",
+    "prompt": None,
+    "prompt_by": None,
+    "chosen": "x = 2\n",
+    "rejected": "x = 1\n",
+    "evidence": "message",
+    "changed_share": 0.5,
+    "license": "MIT",
+    "license_class": "permissive",
+    "repos": "example.org/o/n",
+    "group": "example.org/o/n",
+    "path": "a.py",
+    "demo_only": False,
+}
+_COMMIT = {
+    "repos": "example.org/o/n",
+    "parents": [],
+    "committed_at": 1_500_000_000,
+    "subject": "Change it",
+    "reverts": [],
+    "num_paths": 1,
+    "path": None,
+    "edit_keys": [],
+    "not_emitted": None,
+}
+
+
+def _rows(name: str, defaults: dict[str, Any], rows: Sequence[dict[str, Any]]) -> pa.Table:
+    described = schema(name)
+    filled = [dict.fromkeys(described.names) | defaults | row for row in rows]
+    return described.table({column: [row[column] for row in filled] for column in described.names})
+
+
+def _id(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def changes(*rows: dict[str, Any]) -> pa.Table:
+    """Changes; the n-th is `row_id` n of a commit whose id is made of it, and its blobs are made of its contents."""
+    filled = []
+    for number, given in enumerate(rows):
+        row = {"row_id": str(number)} | _CHANGE | given
+        row = {"commit": _id(f"commit {row['row_id']}")[:40], "subject": row["message"].partition("\n")[0]} | row
+        blobs = {"old_blob": _id(row["old_contents"])[:40], "new_blob": _id(row["new_contents"])[:40]}
+        filled.append(blobs | row)
+    return _rows("change", {}, filled)
+
+
+def tasks(*rows: dict[str, Any]) -> pa.Table:
+    """Tasks; the n-th is `row_id` and `task` n."""
+    return _rows("task", _TASK, [{"row_id": str(n), "task": f"Tasks/{n}"} | row for n, row in enumerate(rows)])
+
+
+def pairs(*rows: dict[str, Any]) -> pa.Table:
+    """Pairs; the n-th is `row_id` n, made of the change n."""
+    return _rows("pair", _PAIR, [{"row_id": str(n), "parent_ids": [str(n)]} | row for n, row in enumerate(rows)])
+
+
+def commits(*rows: dict[str, Any]) -> pa.Table:
+    """Rows of the side table of the git source."""
+    return _rows("commit", _COMMIT, rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GivenTables:
+    """A source over tables that a test made: one unit each, with the rows of a side table in the first."""
+
+    writes: str
+    also_writes: tuple[str, ...]
+    key: str  # in what follows
+    version: ClassVar[int] = 1
+    known: ClassVar[dict[str, tuple[list[pa.Table], pa.Table | None]]] = {}
+
+    def list_units(self, memory: Path) -> Listing:
+        tables, _ = self.known[self.key]
+        units = tuple(
+            Unit(name=f"table {n}", fingerprint=f"{self.key} {n}", size=len(table)) for n, table in enumerate(tables)
+        )
+        return Listing(units=units, identity=[{"name": "tables", "tables": len(tables)}])
+
+    def read(self, unit: Unit, key: bytes) -> Iterator[Piece]:
+        tables, side = self.known[self.key]
+        number = int(unit.name.split()[1])
+        side_tables = {} if side is None else {self.also_writes[0]: side if number == 0 else side.slice(0, 0)}
+        yield Piece(rows=tables[number], side=side_tables, num_seen=len(tables[number]))
+
+
+@dataclass(frozen=True)
+class AnyToPreferences:
+    """Makes a preference of each row of any schema."""
+
+    reads: str
+    writes: ClassVar[str] = "preference"
+    version: ClassVar[int] = 1
+
+    def apply(self, rows: Rows) -> Rows:
+        return rows.map(lambda table: preferences(marks([(i, "group") for i in table["row_id"].to_pylist()])))
+
+
+def run_stage(
+    folder: Path, stage: Any, tables: pa.Table | list[pa.Table], side: pa.Table | None = None
+) -> tuple[pa.Table, list[tuple[str, str, str | None]]]:
+    """What a stage makes of tables, as a build runs it: its rows, and those it drops.
+
+    Dropped ones are (row id, reason, detail), sorted. `side` are rows of the table `commit`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "stage.yaml").write_text("name: stage\n", encoding="utf-8")
+    listed = tables if isinstance(tables, list) else [tables]
+    GivenTables.known[str(folder)] = (listed, side)
+    source = GivenTables(writes=stage.reads, also_writes=() if side is None else ("commit",), key=str(folder))
+    configs = [stage] if stage.writes == "preference" else [stage, AnyToPreferences(stage.writes)]
+    steps = tuple(
+        Step(id=f"step{n}", use="x", phase=phase, config=config)
+        for n, (phase, config) in enumerate(zip(("label", "assemble"), configs, strict=False))
+    )
+    branch = Branch(name="stage", source=Step(id="tables", use="x", phase="source", config=source), steps=steps)
+    build_given(
+        Pipeline(name="stage", path=folder / "stage.yaml", seed=0, branches=(branch,), merge=(), write=Write()),
+        folder / "out",
+    )
+    manifest = json.loads((folder / "out" / "dataset" / "manifest.json").read_text(encoding="utf-8"))
+    segment = [s for s in manifest["segments"] if s["name"].endswith(".label")][-1]
+    paths = [
+        json.loads((folder / "out" / shard["record"]).read_text(encoding="utf-8"))["rows"]["path"]
+        for shard in segment["shards"]
+    ]
+    written = pa.concat_tables(
+        [schema(stage.writes).conform(pq.read_table(folder / "out" / path), "the stage") for path in paths]
+        or [schema(stage.writes).empty()]
+    )
+    return written, [
+        (row_id, reason, detail) for row_id, step, reason, detail in drops(folder / "out") if step == "step0"
+    ]

@@ -1,6 +1,7 @@
 """Identity: what changes a fingerprint and what does not."""
 
 import dataclasses
+import hashlib
 import math
 import shutil
 import subprocess
@@ -102,10 +103,18 @@ class _Checkout:
         (self.folder / path).write_text(text.replace(old, new), encoding="utf-8")
 
     def fingerprint(self, stage: str) -> str:
-        code = (f"from themis_data.lookup import find; from themis_data.fingerprint import step_fingerprint; "
-                f"print(step_fingerprint(find('stages', {stage!r}, 'STAGE')()))")  # fmt: skip
-        done = subprocess.run([sys.executable, "-c", code], cwd=self.folder, env=ENVIRONMENT | {"PYTHONPATH": str(self.folder)},
-                              capture_output=True, check=True, encoding="utf-8")  # fmt: skip
+        code = (
+            f"from themis_data.lookup import find; from themis_data.fingerprint import step_fingerprint; "
+            f"print(step_fingerprint(find('stages', {stage!r}, 'STAGE')()))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=self.folder,
+            env=ENVIRONMENT | {"PYTHONPATH": str(self.folder)},
+            capture_output=True,
+            check=True,
+            encoding="utf-8",
+        )
         return done.stdout.strip()
 
 
@@ -131,18 +140,30 @@ def test_docstrings_and_comments_do_not_matter(checkout):
 @pytest.mark.parametrize(
     ("stage", "path", "old", "new"),
     [
-        pytest.param("keep_sizes", "themis_data/stages/keep_sizes.py", "pc.greater(", "pc.greater_equal(", id="its own code"),
-        pytest.param("classify_commits", "themis_data/text/changes.py", "autojunk=False", "autojunk=True", id="code it imports"),
-        pytest.param("drop_near_duplicates", "themis_data/text/changes.py", "2_250_000", "2_250_001", id="a constant it imports"),
-        pytest.param("classify_commits", "themis_data/criteria/runtime_efficiency.yaml", "faster", "swifter", id="a data file"),
-        pytest.param("classify_commits", "themis_data/criteria/evidence/paths.yaml", ":", ": ", id="a nested data file"),
+        pytest.param(
+            "keep_sizes", "themis_data/stages/keep_sizes.py", "pc.greater(", "pc.greater_equal(", id="its own code"
+        ),
+        pytest.param(
+            "classify_commits", "themis_data/text/changes.py", "autojunk=False", "autojunk=True", id="code it imports"
+        ),
+        pytest.param(
+            "drop_near_duplicates", "themis_data/text/changes.py", "2_250_000", "2_250_001", id="a constant it imports"
+        ),
+        pytest.param(
+            "classify_commits", "themis_data/criteria/runtime_efficiency.yaml", "faster", "swifter", id="a data file"
+        ),
+        pytest.param(
+            "classify_commits", "themis_data/criteria/evidence/paths.yaml", ":", ": ", id="a nested data file"
+        ),
         pytest.param("write_instructions", "themis_data/llm/prompts/write_file.j2", "{", " {", id="a template"),
         pytest.param("keep_languages", "themis_data/code/languages/go.yaml", ".go", ".golang", id="a language"),
-        pytest.param("keep_sizes", "schemas/change.yaml", "Author time.", "Time of the author.", id="the schema it reads"),
+        pytest.param(
+            "keep_sizes", "schemas/change.yaml", "Author time.", "Time of the author.", id="the schema it reads"
+        ),
         pytest.param("classify_commits", "schemas/pair.yaml", "weaker.", "less.", id="the schema it writes"),
         pytest.param("keep_licenses", "manifests/licenses.yaml", "MIT-0, ", "", id="a manifest it reads"),
     ],
-)  # fmt: skip
+)
 def test_what_shapes_the_rows_matters(checkout, stage, path, old, new):
     before = checkout.fingerprint(stage)
 
@@ -166,11 +187,15 @@ def test_what_cannot_be_hashed_the_same_way_twice_is_refused(value):
         digest(value)
 
 
-def test_a_digest_is_32_hex_digits_and_stays_what_it_was():
-    assert digest({"b": [1, None, "x"], "a": 0.5}) == "e82c64a6b2c1e5fe0ed56fe2b5ec1c55"
+def test_a_digest_is_blake2b_of_the_canonical_json():
+    canonical = b'{"a":{"float":"0x1.0000000000000p-1"},"b":[1,null,"x"]}'
+
+    assert hashlib.blake2b(canonical, digest_size=16).hexdigest() == digest({"b": [1, None, "x"], "a": 0.5})
 
 
-@pytest.mark.parametrize(("one", "other"), [(1, 1.0), (1, True), ("1", 1), (0.1, 0.1 + 2**-56), ([], {}), (None, "null"), ([1, 2], [2, 1])])
+@pytest.mark.parametrize(
+    ("one", "other"), [(1, 1.0), (1, True), ("1", 1), (0.1, 0.1 + 2**-56), ([], {}), (None, "null"), ([1, 2], [2, 1])]
+)
 def test_values_of_another_kind_or_order_differ(one, other):
     assert digest(one) != digest(other)
 
@@ -190,9 +215,7 @@ def test_a_list_and_a_tuple_are_the_same(value):
 
 
 def test_a_row_id_puts_lengths_before_its_fields():
-    import hashlib
-
-    expected = hashlib.blake2b(b"\0\0\0\0\0\0\0\x02ab" b"\0\0\0\0\0\0\0\x01c", digest_size=16).hexdigest()
+    expected = hashlib.blake2b(b"\0\0\0\0\0\0\0\x02ab\0\0\0\0\0\0\0\x01c", digest_size=16).hexdigest()
 
     assert expected == row_id("ab", "c")
 
@@ -202,7 +225,9 @@ def test_row_ids_are_equal_exactly_when_the_fields_are(one, other):
     assert (one == other) == (row_id(*one) == row_id(*other))
 
 
-@pytest.mark.parametrize(("one", "other"), [(("ab", "c"), ("a", "bc")), (("a", ""), ("", "a")), (("a",), ("a", "")), ((), ("",))])
+@pytest.mark.parametrize(
+    ("one", "other"), [(("ab", "c"), ("a", "bc")), (("a", ""), ("", "a")), (("a",), ("a", "")), ((), ("",))]
+)
 def test_row_ids_keep_fields_apart(one, other):
     assert row_id(*one) != row_id(*other)
 

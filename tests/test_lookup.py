@@ -37,7 +37,7 @@ def test_an_unknown_pipeline_offers_the_near_name():
 
 
 def test_a_pipeline_path_that_is_not_there_is_said_to_be_a_path(tmp_path):
-    with pytest.raises(UnknownName, match="no pipeline file at .*mine.yaml"):
+    with pytest.raises(UnknownName, match=r"no pipeline file at .*mine\.yaml"):
         find_pipeline(str(tmp_path / "mine.yaml"))
 
 

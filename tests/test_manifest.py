@@ -20,7 +20,9 @@ from themis_data.manifest import (
 
 FILE = FileRecord(path="a.parquet", rows=2, bytes=10, sha256="0" * 64)
 COUNT = StepCount(step="keep", rows_in=5, rows_out=3, dropped={"a": 2}, parents_kept=3)
-SHARD = ShardRecord(name="n", fingerprint="f", made_from="m", rows=FILE, drops=FILE, side={"commit": FILE}, steps=(COUNT,), seconds=0.5)
+SHARD = ShardRecord(
+    name="n", fingerprint="f", made_from="m", rows=FILE, drops=FILE, side={"commit": FILE}, steps=(COUNT,), seconds=0.5
+)
 
 
 def test_a_record_comes_back_as_it_was_written(tmp_path):

@@ -67,10 +67,18 @@ def test_conform_counts_forbidden_nulls():
 
 
 def test_a_table_comes_back_from_parquet_and_conforms(tmp_path):
-    rows = schema("commit").table({
-        "commit": ["c"], "repos": ["h/o/n"], "parents": [["p", "q"]], "committed_at": [datetime(2020, 1, 2, 3, 4, 5)],
-        "subject": ["s"], "reverts": [[]], "num_paths": [1], "edit_keys": [[1, 2]],
-    })  # fmt: skip
+    rows = schema("commit").table(
+        {
+            "commit": ["c"],
+            "repos": ["h/o/n"],
+            "parents": [["p", "q"]],
+            "committed_at": [datetime(2020, 1, 2, 3, 4, 5)],
+            "subject": ["s"],
+            "reverts": [[]],
+            "num_paths": [1],
+            "edit_keys": [[1, 2]],
+        }
+    )
     pq.write_table(rows, tmp_path / "x.parquet")
 
     assert rows.equals(schema("commit").conform(pq.read_table(tmp_path / "x.parquet"), "step s"))
@@ -97,13 +105,22 @@ def test_the_known_schemas_are_the_files():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("name: x\nversion: 1\ndoc: d\nkey: [a]\ncolumns: [{name: a, type: strin, doc: d}]", "no type named 'strin'. Did you mean 'string'"),
-        ("name: y\nversion: 1\ndoc: d\nkey: [a]\ncolumns: [{name: a, type: string, doc: d}]", "calls itself 'y'; the file name is the name"),
+        (
+            "name: x\nversion: 1\ndoc: d\nkey: [a]\ncolumns: [{name: a, type: strin, doc: d}]",
+            "no type named 'strin'. Did you mean 'string'",
+        ),
+        (
+            "name: y\nversion: 1\ndoc: d\nkey: [a]\ncolumns: [{name: a, type: string, doc: d}]",
+            "calls itself 'y'; the file name is the name",
+        ),
         ("name: x\nversion: 1\ndoc: d\nkey: [a]\ncolumns: [{name: a, type: string}]", "a schema has name, version"),
         ("name: x\nversion: 1\nkey: [a]\ncolumns: []", "a schema has name, version"),
-        ("name: x\nversion: 1\ndoc: d\nkey: [b]\ncolumns: [{name: a, type: string, doc: d}]", r"key columns \['b'\] are no columns"),
+        (
+            "name: x\nversion: 1\ndoc: d\nkey: [b]\ncolumns: [{name: a, type: string, doc: d}]",
+            r"key columns \['b'\] are no columns",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_schema_file_says_what_is_wrong(tmp_path, text, message):
     path = tmp_path / "x.yaml"
     path.write_text(text, encoding="utf-8")

@@ -36,7 +36,7 @@ def test_a_key_written_twice_on_one_line_is_an_error():
 
 
 def test_what_is_no_yaml_says_where():
-    with pytest.raises(PipelineError, match=r"here: not YAML: .*line 1"):
+    with pytest.raises(PipelineError, match=r"(?s)here: not YAML: .*line 1"):
         parse_yaml("a: [1, 2", "here")
 
 

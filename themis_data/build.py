@@ -5,6 +5,7 @@ import json
 import math
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -72,6 +73,7 @@ class _Build:
     folder: RunFolder
     engine: Engine
     progress: Progress
+    limit: int | None
     done: int = 0
     skipped: int = 0
 
@@ -104,6 +106,7 @@ def build(
     folder = RunFolder(out.absolute())
     with folder.locked(pipeline.name):
         shutil.rmtree(folder.scratch, ignore_errors=True)  # of a build that was interrupted
+        folder.key()  # made here, before workers could each make their own
         listings = {
             track.name: _list(track, folder, pipeline.seed, limit, progress)
             for track in tracks(pipeline)
@@ -111,7 +114,7 @@ def build(
         }
         size = sum(unit.size for listing in listings.values() for unit in listing.units)
         with _open_engine(engine, address, workers, size, progress) as running:
-            run = _Build(pipeline, folder, running, progress)
+            run = _Build(pipeline, folder, running, progress, limit)
             built = _run(run, listings, created_at)
         shutil.rmtree(folder.scratch, ignore_errors=True)
     return built
@@ -160,19 +163,21 @@ def _run(run: _Build, listings: dict[str, Listing], created_at: str) -> Built:
     sources: list[dict[str, Any]] = []
     unreadable: list[tuple[str, str]] = []
     ends: list[ShardRecord] = []
-    side: dict[str, list[FileRecord]] = {}
     last: list[ShardRecord] = []
+    side: dict[str, list[FileRecord]]
+    own: list[tuple[str, str]]
     for track in tracks(run.pipeline):
         if track.source is not None:
             listing = listings[track.name]
-            unreadable += listing.unreadable
+            own = list(listing.unreadable)
             inputs = [_Input(made_from=u.name, identity=u.fingerprint, rows=u.size, unit=u) for u in listing.units]
         else:
-            inputs, side = [_of_shard(record) for record in ends], {}
-        last = ends if track.source is None else []
+            own = []
+            inputs, last = [_of_shard(record) for record in ends], ends
+        side = {}
         for segment in track.segments:
             records, failed, marks = _run_segment(run, segment, inputs, side)
-            unreadable += failed
+            own += failed
             for record in records:
                 for name, file in record.side.items():
                     side.setdefault(name, []).append(file)
@@ -186,11 +191,11 @@ def _run(run: _Build, listings: dict[str, Listing], created_at: str) -> Built:
                     "use": track.source.use,
                     "read": listing.identity,
                     "warnings": list(listing.warnings),
-                    "unreadable": [list(u) for u in unreadable],
+                    "unreadable": [list(u) for u in own],
                 }
             )
             ends += last
-            side = {}
+            unreadable += own
     manifest = _release(run, last, funnel, segments, sources, created_at)
     return Built(manifest=manifest, unreadable=tuple(unreadable), shards_done=run.done, shards_skipped=run.skipped)
 
@@ -217,8 +222,9 @@ def _run_segment(
             unit=i.unit,
             input_identity=i.identity,
             marks=tuple(m),
+            twin=twin,
         )
-        for i, m in zip(inputs, marks, strict=True)
+        for i, m, twin in zip(inputs, marks, _twins(inputs), strict=True)
     ]
     results: list[ShardRecord | str | None] = [finished_shard(task) for task in tasks]
     advance = run.progress.step(segment.name, sum(i.rows for i in inputs))
@@ -233,6 +239,14 @@ def _run_segment(
     for what, why in failed:
         run.progress.note(f"warning: {what} cannot be read and is left out: {why}")
     return [r for r in results if isinstance(r, ShardRecord)], failed, mark_records
+
+
+def _twins(inputs: Sequence[_Input]) -> Iterator[int]:
+    """For each input, how many before it have the same content."""
+    seen: Counter[str] = Counter()
+    for one in inputs:
+        yield seen[one.identity]
+        seen[one.identity] += 1
 
 
 def _decide(
@@ -367,6 +381,7 @@ def _release(
         "name": pipeline.name,
         "version": "dev",
         "seed": pipeline.seed,
+        "limit": run.limit,
         "tool": __version__,
         "pipeline": {"file": pipeline.path.name, "sha256": pipeline.sha256, "steps": pipeline.settings},
         "write": asdict(pipeline.write) | {"splits": dict(pipeline.write.splits)},
@@ -383,7 +398,7 @@ def _release(
         pipeline.write.configs,
         pipeline.seed,
     )
-    if earlier is not None and {k: earlier[k] for k in (*recipe, *report)} == {**recipe, **report}:
+    if earlier is not None and {k: earlier.get(k) for k in (*recipe, *report)} == {**recipe, **report}:
         run.skipped += 1
         advance(sum(r.rows.rows for r in records))
         return earlier

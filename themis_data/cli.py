@@ -1,11 +1,12 @@
 """The command `themis`: a subcommand parses, calls one function and prints; results on stdout, the rest on stderr."""
 
 import contextlib
+import io
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -31,18 +32,26 @@ def main() -> None:
     """Run the command line. Exits 0, 1 with one clean message for an error of ours, or 2 for wrong usage."""
     from themis_data.errors import ThemisError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except ThemisError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        _fail(str(error))
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        print(f"error: {place}{error.strerror or error}", file=sys.stderr)
-        sys.exit(1)
+        _fail(f"{place}{error.strerror or error}")
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where it stopped", file=sys.stderr)
         sys.exit(130)
+
+
+def _fail(message: str) -> NoReturn:
+    from themis_data.report.tables import visible
+
+    print(f"error: {visible(message, lines=True)}", file=sys.stderr)
+    sys.exit(1)
 
 
 @app.command()
@@ -160,7 +169,7 @@ def _run_folder(out: Path | None, name: str) -> Path:
 
 def _print_json(content: Any) -> None:
     with _quiet_pipe():
-        json.dump(content, sys.stdout, indent=1, ensure_ascii=False, default=str)
+        json.dump(content, sys.stdout, indent=1, default=str)  # ASCII: mined text must not reach a terminal raw
         print()
 
 

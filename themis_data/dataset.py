@@ -15,13 +15,17 @@ import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from themis_data.errors import CorruptData, LockError, ManifestError
 from themis_data.manifest import (
     FileRecord,
     commit_file,
+    is_temporary,
     read_record,
     temporary_beside,
     write_atomically,
@@ -32,6 +36,8 @@ from themis_data.manifest import (
 COMPRESSION, LEVEL = "zstd", 3
 ROW_GROUP_ROWS = 1_000
 ROW_GROUP_BYTES = 32 * 1024 * 1024  # bounds what a reader holds at once
+
+Sizes = npt.NDArray[np.int64]  # bytes
 
 
 class ShardWriter:
@@ -49,20 +55,21 @@ class ShardWriter:
         self._held_rows = self._held_bytes = self._rows = 0
 
     def write(self, table: pa.Table) -> None:
-        # Rows are added one slice at a time, so that the cut between row groups depends on the rows alone.
-        start = 0
+        # A row has the same size in every batch, so that the cut between row groups depends on the rows alone.
+        ends = np.cumsum(_row_bytes(table))
+        start, before = 0, 0
         while start < len(table):
-            room = self._group_rows - self._held_rows
-            piece = table.slice(start, room)
-            fits = _rows_within(piece, ROW_GROUP_BYTES - self._held_bytes) if len(piece) else 0
-            if fits == 0 and self._held_rows:
+            within = np.searchsorted(ends[start:], before + ROW_GROUP_BYTES - self._held_bytes, side="right")
+            size = min(int(within), self._group_rows - self._held_rows)
+            if size == 0 and self._held_rows:
                 self._flush()
                 continue
-            piece = piece.slice(0, max(fits, 1))
-            self._held.append(piece)
-            self._held_rows += len(piece)
-            self._held_bytes += _bytes_of(piece)
-            start += len(piece)
+            size = max(size, 1)
+            self._held.append(table.slice(start, size))
+            start += size
+            self._held_rows += size
+            self._held_bytes += int(ends[start - 1]) - before
+            before = int(ends[start - 1])
             if self._held_rows >= self._group_rows or self._held_bytes >= ROW_GROUP_BYTES:
                 self._flush()
 
@@ -103,19 +110,32 @@ class ShardWriter:
         self._temporary.unlink(missing_ok=True)
 
 
-def _bytes_of(table: pa.Table) -> int:
-    return int(table.nbytes)
+def _row_bytes(table: pa.Table) -> Sizes:
+    """About how many bytes each row takes. `nbytes` will not do: of a slice, it depends on where the slice begins."""
+    total = np.zeros(len(table), np.int64)
+    for column in table.columns:
+        total += np.concatenate([np.zeros(0, np.int64), *(_value_bytes(chunk) for chunk in column.chunks)])
+    return total
 
 
-def _rows_within(table: pa.Table, limit: int) -> int:
-    """How many leading rows fit into a number of bytes, by bisection."""
-    if _bytes_of(table) <= limit:
-        return len(table)
-    low, high = 0, len(table)
-    while low < high - 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if _bytes_of(table.slice(0, middle)) <= limit else (low, middle)
-    return low
+def _value_bytes(array: pa.Array) -> Sizes:
+    """Bytes of each value: its text or its parts, and 8 for a number, a length or a null."""
+    sizes = np.full(len(array), 8, np.int64)
+    if pa.types.is_struct(array.type):
+        for part in array.flatten():
+            sizes += _value_bytes(part)
+    elif pa.types.is_list(array.type):
+        ends = np.cumsum(_numbers(pc.list_value_length(array)))
+        parts = np.concatenate([np.zeros(1, np.int64), np.cumsum(_value_bytes(array.flatten()))])
+        sizes += np.diff(parts[ends], prepend=0)
+    elif pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+        sizes += _numbers(pc.binary_length(array))
+    return sizes
+
+
+def _numbers(array: pa.Array) -> Sizes:
+    numbers: Sizes = pc.fill_null(array, 0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return numbers
 
 
 def write_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, relative_to: Path) -> FileRecord:
@@ -241,13 +261,17 @@ class RunFolder:
                     f"{self.root} holds a build of the pipeline {held!r}, not {pipeline!r}; give another --out"
                 )
             return
-        foreign = sorted(p.name for p in self.root.iterdir() if p.name != ".lock")
+        # A build that was killed before it had claimed the folder leaves its lock and a record half written.
+        foreign = sorted(p.name for p in self.root.iterdir() if p.name != ".lock" and not is_temporary(p))
         if foreign:
             raise LockError(f"{self.root} is not empty and holds no build (found {foreign[:5]}); give another --out")
         write_record(path, {"pipeline": pipeline})
 
     def key(self) -> bytes:
-        """16 secret bytes of this folder: hashes made with them cannot be matched with those of another."""
+        """16 secret bytes of this folder: hashes made with them cannot be matched with those of another.
+
+        The first call makes them, so it is made by one process alone.
+        """
         path = self.root / "key"
         if not path.exists():
             write_atomically(path, secrets.token_bytes(16))

@@ -1,7 +1,7 @@
 """Identity: row ids, and the fingerprint that says whether a step's work can be reused.
 
-A fingerprint covers what bears on the result (settings, code, data files, versions of the distributions a step
-declares) and leaves out where it runs. Something that cannot be hashed the same way twice is refused, never guessed.
+A fingerprint covers what bears on the result (settings, code, data files, schemas, versions of the distributions a
+step declares) and leaves out where it runs. What cannot be hashed the same way twice is refused, never guessed.
 """
 
 import ast
@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from themis_data.lookup import shipped_folder
 
 # Packages whose code shapes what a step computes; the engine and the command line only move rows.
 _SHAPING = (
@@ -100,7 +102,8 @@ def pair_id(parents: Sequence[str], criterion: str, chosen: str, rejected: str) 
 def code_digest(module: str) -> str:
     """Digest of the syntax trees, without docstrings, of a module and of the shaping modules it imports.
 
-    Data files (YAML, templates) of every imported package count too: they are code to whoever reads them.
+    Data files (YAML, templates) of every imported package count too, and shipped files that a module names: they are
+    code to whoever reads them.
     """
     seen: dict[str, Any] = {}
     _collect(module, seen)
@@ -122,9 +125,29 @@ def _collect(module: str, seen: dict[str, Any]) -> None:
         for file in sorted(path.parent.rglob("*")):
             if file.suffix in _DATA_SUFFIXES:
                 name = f"{package}:{file.relative_to(path.parent).as_posix()}"
-                seen[name] = hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+                seen[name] = _digest_of(file)
+    seen |= {f"shipped:{name}": content for name, content in _shipped(tree).items()}
     for name in sorted(_imports(tree)):
         _collect(name, seen)
+
+
+def _shipped(tree: ast.AST) -> dict[str, str]:
+    """Digests of the shipped files a module reads: those it names, of a folder that it asks `shipped_folder` for."""
+    calls = [
+        node for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "shipped_folder"
+    ]
+    folders = [text for call in calls for text in _texts(call)]
+    names = [text for text in _texts(tree) if text.endswith(_DATA_SUFFIXES)]
+    files = {f"{folder}/{name}": shipped_folder(folder) / name for folder in folders for name in names}
+    return {name: _digest_of(path) for name, path in sorted(files.items()) if path.is_file()}
+
+
+def _texts(tree: ast.AST) -> list[str]:
+    return [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+
+
+def _digest_of(path: Path) -> str:
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
 
 
 def _imports(tree: ast.AST) -> Iterable[str]:
@@ -171,12 +194,13 @@ def distribution_version(name: str) -> str:
 def step_fingerprint(config: Any) -> str:
     """Digest of everything about one step that bears on its rows.
 
-    `config` is a stage or source: a frozen dataclass with `version`, and where it has them `distributions` (names of
-    distributions whose version shapes the result) and `identity()` (what only the running machine knows, for example
-    which grammars `auto` stands for).
+    `config` is a stage or source: a frozen dataclass with `version`, the schemas it `reads` and `writes`, and where it
+    has them `distributions` (names of distributions whose version shapes the result) and `identity()` (what only the
+    running machine knows, for example which grammars `auto` stands for).
     """
     cls = type(config)
     identity = config.identity() if hasattr(config, "identity") else {}
+    schemas = {getattr(config, "reads", None), config.writes, *getattr(config, "also_writes", ())} - {None}
     return digest(
         {
             "name": cls.__module__,
@@ -184,6 +208,7 @@ def step_fingerprint(config: Any) -> str:
             "settings": settings_that_matter(config),
             "code": code_digest(cls.__module__),
             "distributions": {name: distribution_version(name) for name in getattr(config, "distributions", ())},
+            "schemas": {name: _digest_of(shipped_folder("schemas") / f"{name}.yaml") for name in sorted(schemas)},
             "identity": identity,
         }
     )

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from themis_data.errors import ManifestError
 from themis_data.fingerprint import digest
 
 _CHECKSUM = "record_checksum"
+_TEMPORARY = re.compile(r"\..+\.[0-9]+-[0-9a-f]{8}\.tmp")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +118,7 @@ def read_record(path: Path) -> dict[str, Any]:
         checksum = content.pop(_CHECKSUM)
     except FileNotFoundError as error:
         raise ManifestError(f"{path}: no such record; the build that should have written it did not finish") from error
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ManifestError(f"{path}: not a record ({error}); remove it and build again") from error
     if checksum != digest(_plain(content)):
         raise ManifestError(
@@ -145,6 +147,11 @@ def write_atomically(path: Path, data: bytes) -> None:
 def temporary_beside(path: Path) -> Path:
     """A name beside `path` that no other attempt uses; `themis clean` removes what a crash left."""
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a file has a name that `temporary_beside` gives: what a crash left."""
+    return _TEMPORARY.fullmatch(path.name) is not None
 
 
 def commit_file(temporary: Path, path: Path) -> None:

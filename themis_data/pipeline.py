@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ from themis_data.schema import schema
 from themis_data.yaml_file import parse_yaml, read_yaml
 
 PHASES = ("mine", "dedupe", "parse_check", "generate", "label", "assemble")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")  # names are folders and parts of file names
+_WORD = re.compile(r"[A-Za-z0-9_]+")  # `datasets` finds a split by its file's name, up to the first dash
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,26 +91,32 @@ def load_pipeline(name_or_path: str, overrides: Sequence[str] = ()) -> Pipeline:
     _only_keys(content, {"name", "seed", "branches", "merge", "write"}, where)
     if not isinstance(content.get("branches"), dict) or not content["branches"]:
         raise PipelineError(f"{where}: a pipeline has `branches`, each with a source")
+    name, seed = content.get("name", path.stem), content.get("seed", 0)
+    _check_name(name, "the name", where)
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise PipelineError(f"{where}: the seed is {seed!r}; expected a whole number")
     raw = _raw_steps(content, where)
     for override in overrides:
         _override(raw, override, where)
-    seed = content.get("seed", 0)
     steps = [_step(r, seed, where) for r in raw]
     branches = tuple(
         Branch(
-            name=name,
-            source=next(s for s, r in zip(steps, raw, strict=True) if r.branch == name and r.phase == "source"),
-            steps=tuple(s for s, r in zip(steps, raw, strict=True) if r.branch == name and r.phase != "source"),
+            name=branch,
+            source=next(s for s, r in zip(steps, raw, strict=True) if r.branch == branch and r.phase == "source"),
+            steps=tuple(s for s, r in zip(steps, raw, strict=True) if r.branch == branch and r.phase != "source"),
         )
-        for name in content["branches"]
+        for branch in content["branches"]
     )
     merge = tuple(s for s, r in zip(steps, raw, strict=True) if r.branch is None)
     write = _settings(Write, content.get("write", {}), f"{where}, write")
-    pipeline = Pipeline(
-        name=content.get("name", path.stem), path=path, seed=seed, branches=branches, merge=merge, write=write
-    )
+    pipeline = Pipeline(name=name, path=path, seed=seed, branches=branches, merge=merge, write=write)
     _check(pipeline, where)
     return pipeline
+
+
+def _check_name(name: Any, what: str, where: str) -> None:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise PipelineError(f"{where}: {what} is {name!r}; expected letters, digits, '_' and '-'")
 
 
 @dataclass
@@ -122,16 +131,21 @@ class _RawStep:
 def _raw_steps(content: dict[str, Any], where: str) -> list[_RawStep]:
     steps: list[_RawStep] = []
     for name, branch in content["branches"].items():
+        _check_name(name, "a branch's name", where)
+        if name == "merge":
+            raise PipelineError(f"{where}: a branch cannot have the name 'merge': that is where the branches meet")
         if not isinstance(branch, dict) or "source" not in branch:
             raise PipelineError(f"{where}, branch {name!r}: a branch has a `source` and phases with steps")
         _only_keys(branch, {"source", *PHASES}, f"{where}, branch {name!r}")
         for phase, entries in branch.items():
-            listed = [entries] if phase == "source" else entries or []
-            steps += [_raw_step(entry, name, phase, f"{where}, branch {name!r}, {phase}") for entry in listed]
+            of_branch = f"{where}, branch {name!r}, {phase}"
+            listed = [entries] if phase == "source" else _listed(entries, of_branch)
+            steps += [_raw_step(entry, name, phase, of_branch) for entry in listed]
     merge = content.get("merge", {})
     _only_keys(merge, set(PHASES), f"{where}, merge")
     for phase, entries in merge.items():
-        steps += [_raw_step(entry, None, phase, f"{where}, merge, {phase}") for entry in entries or []]
+        of_merge = f"{where}, merge, {phase}"
+        steps += [_raw_step(entry, None, phase, of_merge) for entry in _listed(entries, of_merge)]
     ids = [step.id for step in steps]
     twice = sorted({id_ for id_ in ids if ids.count(id_) > 1})
     if twice:
@@ -139,11 +153,19 @@ def _raw_steps(content: dict[str, Any], where: str) -> list[_RawStep]:
     return steps
 
 
+def _listed(entries: Any, where: str) -> list[Any]:
+    if entries is not None and not isinstance(entries, list):
+        raise PipelineError(f"{where}: expected a list of steps, found {entries!r}")
+    return entries or []
+
+
 def _raw_step(entry: Any, branch: str | None, phase: str, where: str) -> _RawStep:
-    if not isinstance(entry, dict) or "use" not in entry:
+    if not isinstance(entry, dict) or not isinstance(entry.get("use"), str):
         raise PipelineError(f"{where}: a step is a mapping with `use: NAME` and settings, found {entry!r}")
+    name = entry.get("as", entry["use"])
+    _check_name(name, "a step's id", where)
     settings = {key: value for key, value in entry.items() if key not in ("use", "as")}
-    return _RawStep(branch, phase, str(entry.get("as", entry["use"])), entry["use"], settings)
+    return _RawStep(branch, phase, str(name), entry["use"], settings)
 
 
 def _only_keys(mapping: Any, allowed: set[str], where: str) -> None:
@@ -160,14 +182,18 @@ def _override(steps: list[_RawStep], override: str, where: str) -> None:
     if not equals or not dot:
         raise PipelineError(f"--set {override!r}: expected STEP.FIELD=VALUE")
     found = [step for step in steps if step.id == owner]
-    if not found:
-        of_phase = [step for step in steps if step.phase == owner and name in _fields(_config_class(step, where))]
-        if len(of_phase) > 1:
+    of_phase = [step for step in steps if step.phase == owner]
+    if not found and of_phase:
+        fields = {step.id: _fields(_config_class(step, where)) for step in of_phase}
+        found = [step for step in of_phase if name in fields[step.id]]
+        if len(found) > 1:
             raise PipelineError(
                 f"--set {override!r}: several steps of the phase {owner!r} have {name!r}: "
-                f"{', '.join(f'{step.id}.{name}' for step in of_phase)}"
+                f"{', '.join(f'{step.id}.{name}' for step in found)}"
             )
-        found = of_phase
+        if not found:
+            known = {field for own in fields.values() for field in own}
+            raise PipelineError(f"--set {override!r}: " + unknown(f"setting of the phase {owner!r}", name, known))
     if not found:
         raise PipelineError(f"--set {override!r}: " + unknown("step", owner, [step.id for step in steps]))
     found[0].settings[name] = parse_yaml(value, f"--set {override!r}")
@@ -198,9 +224,11 @@ def _settings(cls: type, settings: Mapping[str, Any], where: str) -> Any:
     from pydantic import TypeAdapter, ValidationError
 
     known = _fields(cls)
+    if not isinstance(settings, Mapping):
+        raise PipelineError(f"{where}: expected a mapping, found {settings!r}")
     for name in settings:
         if name not in known:
-            raise PipelineError(f"{where}: " + unknown("setting", name, known))
+            raise PipelineError(f"{where}: " + unknown("setting", str(name), known))
     hints = get_type_hints(cls, include_extras=True)
     values = {}
     for name, value in settings.items():
@@ -232,8 +260,18 @@ def _check(pipeline: Pipeline, where: str) -> None:
     for name in pipeline.write.configs:
         if name not in known_layouts():
             raise PipelineError(f"{where}, write: " + unknown("config", name, known_layouts()))
-    if pipeline.write.shards < 1 or abs(sum(pipeline.write.splits.values()) - 1.0) > 1e-9:
-        raise PipelineError(f"{where}, write: shards is at least 1 and the splits' shares add up to 1")
+    for name in pipeline.write.configs:
+        if pipeline.write.configs.count(name) > 1:
+            raise PipelineError(f"{where}, write: configs has {name!r} twice")
+    for split in pipeline.write.splits:
+        if not _WORD.fullmatch(split):
+            raise PipelineError(f"{where}, write: the split {split!r}: expected letters, digits and '_'")
+    shares = pipeline.write.splits.values()
+    if pipeline.write.shards < 1 or abs(sum(shares) - 1.0) > 1e-9 or min(shares) < 0.0:
+        raise PipelineError(
+            f"{where}, write: shards is at least 1 and the splits' shares, none below 0, add up to 1; "
+            f"found {pipeline.write.shards} and {dict(pipeline.write.splits)}"
+        )
 
 
 def _check_chain(steps: Sequence[Step], start: str, before: str, where: str) -> str:

@@ -159,6 +159,9 @@ def _read(path: Path) -> Schema:
         raise SchemaError(
             f"{path}: {error}; a schema has name, version, doc, key and columns (name, type, doc)"
         ) from error
+    lacking = [name for name in read.key if name not in read.names]
+    if lacking:
+        raise SchemaError(f"{path}: the key columns {lacking} are no columns")
     for column in columns:
         if column.type not in _TYPES and not column.labels:
             raise SchemaError(f"{path}: column {column.name!r}: " + unknown("type", column.type, _TYPES))

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from themis_data.dataset import RunFolder, check_file, read_table
 from themis_data.errors import ManifestError
 from themis_data.fingerprint import digest
-from themis_data.manifest import FileRecord, ShardRecord, read_record, shard_record
+from themis_data.manifest import FileRecord, ShardRecord, is_temporary, read_record, shard_record
 from themis_data.publish.layouts import layout
 from themis_data.schema import schema
 
@@ -39,12 +39,18 @@ def verify(root: Path) -> tuple[list[str], int]:
         faults += wrong
         checked += count
     faults += _check_funnel(manifest, shards)
+    known = set()
     for name, config in manifest["configs"].items():
         for content in config["files"]:
             record = FileRecord(**content)
             wrong = check_file(record, folder.published) or _check_schema(folder.published / record.path, name)
             faults += wrong
             checked += 1
+            known.add(folder.published / record.path)
+    faults += [
+        f"{path}: the manifest does not know it, and who loads the data set would read it"
+        for path in sorted(set(folder.published.rglob("*.parquet")) - known)
+    ]
     if not faults:
         faults += _check_parents(folder, manifest, shards)
     return faults, checked
@@ -95,7 +101,6 @@ def _check_segment(folder: RunFolder, segment: dict[str, Any]) -> tuple[list[Sha
 def _check_funnel(manifest: dict[str, Any], shards: dict[str, list[ShardRecord]]) -> Iterator[str]:
     """Each step's rows in are the rows out of the step before it, within its track."""
     before: dict[str, dict[str, Any]] = {}
-    ends = 0
     for step in manifest["funnel"]:
         if step["rows_in"] != step["parents_kept"] + sum(step["dropped"].values()):
             yield f"manifest: step {step['step']} lost rows"
@@ -106,7 +111,7 @@ def _check_funnel(manifest: dict[str, Any], shards: dict[str, list[ShardRecord]]
         if expected is not None and step["rows_in"] != expected:
             yield f"manifest: step {step['step']} got {step['rows_in']} rows, the one before gave {expected}"
         before[step["track"]] = step
-        ends = step["rows_out"]
+    ends = sum(step["rows_out"] for step in _last_of_tracks(manifest))
     if ends != manifest["rows"]:
         yield f"manifest: says {manifest['rows']} rows, the last step gave {ends}"
     for name, records in shards.items():
@@ -114,6 +119,19 @@ def _check_funnel(manifest: dict[str, Any], shards: dict[str, list[ShardRecord]]
         last = [step for step in manifest["funnel"] if step["segment"] == name][-1:]
         if last and last[0]["rows_out"] != counted:
             yield f"segment {name}: its shards hold {counted} rows, the manifest says {last[0]['rows_out']}"
+    for name, config in manifest["configs"].items():
+        written = sum(file["rows"] for file in config["files"])
+        if written + config["left_out"] != manifest["rows"]:
+            yield (
+                f"manifest: the configuration {name} has {written} rows and left out {config['left_out']}, "
+                f"the data set has {manifest['rows']}"
+            )
+
+
+def _last_of_tracks(manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """The count of the last step of the merge; where nothing follows the branches, of each branch."""
+    last = {step["track"]: step for step in manifest["funnel"]}
+    return [last["merge"]] if "merge" in last else list(last.values())
 
 
 def _check_schema(path: Path, config: str) -> list[str]:
@@ -128,7 +146,7 @@ def _plain(type_: pa.DataType) -> str:
 
 
 def _check_parents(folder: RunFolder, manifest: dict[str, Any], shards: dict[str, list[ShardRecord]]) -> Iterator[str]:
-    """Every parent of a row in a segment that makes new rows is a row of the segment before it."""
+    """Every parent of a row that is published is a row of a source."""
     sources = [s["name"] for s in manifest["segments"] if not s["reads"]]
     known = pa.chunked_array(
         [
@@ -139,7 +157,7 @@ def _check_parents(folder: RunFolder, manifest: dict[str, Any], shards: dict[str
         ]
         or [pa.array([], "string")]
     )
-    for record in shards[manifest["segments"][-1]["name"]]:
+    for record in (record for step in _last_of_tracks(manifest) for record in shards[step["segment"]]):
         table = read_table(folder.root / record.rows.path, ["row_id", "parent_ids"])
         parents = pc.list_flatten(table["parent_ids"])
         orphans = parents.filter(pc.invert(pc.is_in(parents, value_set=known.combine_chunks())))
@@ -156,12 +174,12 @@ def clean(root: Path, *, dry_run: bool) -> tuple[int, int]:
     manifest: dict[str, Any] = folder.manifest()
     with folder.locked(manifest["name"]):
         kept = set(_used(folder, manifest))
-        going = [
+        ours = (path for top in ("segments", "side", "tmp") for path in (root / top).rglob("*"))
+        going = sorted(
             path
-            for top in ("segments", "side", "tmp")
-            for path in sorted((root / top).rglob("*"))
+            for path in {*ours, *(path for path in root.rglob(".*.tmp") if is_temporary(path))}
             if path.is_file() and path.relative_to(root).as_posix() not in kept
-        ]
+        )
         size = sum(path.stat().st_size for path in going)
         if not dry_run:
             for path in going:

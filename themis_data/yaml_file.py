@@ -14,10 +14,12 @@ class _Loader(yaml.SafeLoader):
     """Safe YAML 1.1 with two rules of YAML 1.2: `on`, `off`, `yes` and `no` are words, and keys are unique."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = sorted({str(key) for key in keys if keys.count(key) > 1})
-        if twice:
-            raise PipelineError(f"line {node.start_mark.line + 1}: written twice: {', '.join(twice)}")
+        seen: list[Any] = []  # a key need not be hashable; what is not is refused below
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise PipelineError(f"line {key_node.start_mark.line + 1}: written twice: {key}")
+            seen.append(key)
         return super().construct_mapping(node, deep=deep)
 
 
@@ -40,7 +42,11 @@ def parse_yaml(text: str, where: str) -> Any:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping a file holds. Raises PipelineError when it is no YAML mapping or has a key twice."""
-    content = parse_yaml(path.read_text(encoding="utf-8"), str(path))
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise PipelineError(f"{path}: not UTF-8: {error}") from error
+    content = parse_yaml(text, str(path))
     if not isinstance(content, dict):
         raise PipelineError(f"{path}: expected a mapping at the top, found {type(content).__name__}")
     return content

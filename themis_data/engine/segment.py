@@ -101,11 +101,12 @@ class ShardTask:
     unit: Unit | None
     input_identity: str  # sha256 of the input shard, or the unit's fingerprint
     marks: tuple[FileRecord, ...] = ()  # marks of this shard by each of the segment's decisions
+    twin: int = 0  # how many inputs before this one have the same content, as shards without rows do
 
     @property
     def fingerprint(self) -> str:
         marks = [record.sha256 for record in self.marks]
-        return digest([self.segment.fingerprint, self.input_identity, marks])
+        return digest([self.segment.fingerprint, self.input_identity, marks, self.twin])
 
 
 def finished_shard(task: ShardTask) -> ShardRecord | None:
@@ -205,9 +206,11 @@ def _input(task: ShardTask, folder: RunFolder, chain: "_Chain") -> Iterator[tupl
             yield batch, {}
         return
     assert task.unit is not None
+    started = time.monotonic()
     for piece in source.read(task.unit, folder.key()):
-        chain.count_source(piece)
+        chain.count_source(piece, time.monotonic() - started)
         yield piece.rows, piece.side
+        started = time.monotonic()
 
 
 class _Chain:
@@ -241,7 +244,7 @@ class _Chain:
                 )
         return tuple(dataclasses.replace(count, seconds=round(count.seconds, 3)) for count in steps.values())
 
-    def count_source(self, piece: Piece) -> None:
+    def count_source(self, piece: Piece, seconds: float) -> None:
         kept = len(piece.rows)
         self._counts[0] += StepCount(
             step=self._source_step,
@@ -249,6 +252,7 @@ class _Chain:
             rows_out=kept,
             dropped=piece.left_out,
             parents_kept=kept,
+            seconds=seconds,
         )
 
     def apply(self, table: pa.Table) -> pa.Table:
@@ -301,6 +305,8 @@ class _Chain:
                 f"step {step}: a drop gives one reason a row, null to keep it; got {type(verdicts).__name__} "
                 f"for {len(table)} rows"
             )
+        if not (pa.types.is_string(verdicts.type) or pa.types.is_large_string(verdicts.type)):
+            raise StageError(f"step {step}: a drop gives one reason a row, as text; got {verdicts.type}")
         is_dropped = pc.is_valid(verdicts)
         texts = verdicts.filter(is_dropped).cast(pa.large_string())
         reason = pc.replace_substring_regex(texts, r"(?s):.*$", "")

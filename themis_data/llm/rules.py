@@ -19,7 +19,7 @@ _STYLES = 3  # openings in the template
 _MAX_DEFINITIONS = 12
 _MAX_DOC_CHARS = 500
 _MIN_STATEMENT_WORDS = 4  # fewer are a label, not a statement of behaviour
-_WORD = re.compile(r"[A-Za-z_][A-Za-z_0-9]*")
+_WORD = re.compile(r"[^\W\d]\w*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,9 @@ class Instruction:
 class _Item(NamedTuple):
     header: str
     doc: str | None
+
+
+_Key = tuple[str, str]  # qualified name and header of a definition: overloads are told apart
 
 
 def write_instruction(
@@ -55,15 +58,11 @@ def write_instruction(
     """
     old_source, new_source = rejected.encode(), chosen.encode()
     old, new = (definitions(source, language, grammars=grammars) for source in (old_source, new_source))
-    foreign = identifiers(old_source, language, grammars=grammars) ^ identifiers(
-        new_source, language, grammars=grammars
-    )
+    foreign = _names(old_source, language, grammars) ^ _names(new_source, language, grammars)
     is_allowed = _checker(foreign)
     common = _common(old, new)
     touched = _touched(old, changed_lines[0]) | _touched(new, changed_lines[1])
-    documented = {
-        name for name, item in common.items() if item.doc and is_allowed(item.doc) and _is_statement(item.doc)
-    }
+    documented = {key for key, item in common.items() if item.doc and is_allowed(item.doc) and _is_statement(item.doc)}
     if needs_behaviour and not touched & documented:
         return Instruction(
             prompt=None,
@@ -72,24 +71,29 @@ def write_instruction(
     purpose = _shared_doc(old_source, new_source, language, grammars)
     if purpose is not None and not is_allowed(purpose):
         purpose = None
-    chosen_names = _selection(common, touched, documented)
-    items = [common[name] for name in chosen_names if is_allowed(common[name].header)]
+    items = [common[key] for key in _selection(common, touched, documented) if is_allowed(common[key].header)]
     if not items and purpose is None:
         return Instruction(prompt=None, reason="underspecified: both sides share neither definitions nor a description")
     items = [item if item.doc is None or is_allowed(item.doc) else item._replace(doc=None) for item in items]
+    # Purpose and items have been looked at; the template's own words are in every prompt and give nothing away.
+    leaks = sorted(foreign.intersection(_WORD.findall(path)))
+    if leaks:
+        return Instruction(prompt=None, reason=f"leak: the prompt would name {leaks[0]!r}, which only one side has")
     style = int(uniform(draw[0], "instruction", draw[1]) * _STYLES)
     prompt = render(
         "write_file",
         language=language,
-        file=path.rpartition("/")[2],
+        file=" ".join(path.replace("`", "'").split()),
         purpose=purpose,
         items=items,
         style=style,
     )
-    leaks = sorted(set(_WORD.findall(prompt)) & foreign)
-    if leaks:
-        return Instruction(prompt=None, reason=f"leak: the prompt would name {leaks[0]!r}, which only one side has")
     return Instruction(prompt=prompt, reason=None)
+
+
+def _names(source: bytes, language: str, grammars: Grammars) -> frozenset[str]:
+    """Words of the names in the code, without signs such as Ruby's `@` and `?` or JavaScript's `$`."""
+    return frozenset(word for name in identifiers(source, language, grammars=grammars) for word in _WORD.findall(name))
 
 
 def _checker(foreign: frozenset[str]) -> Callable[[str], bool]:
@@ -97,35 +101,39 @@ def _checker(foreign: frozenset[str]) -> Callable[[str], bool]:
     return lambda text: not foreign.intersection(_WORD.findall(text))
 
 
-def _common(old: list[Definition], new: list[Definition]) -> dict[str, _Item]:
-    """Definitions with one signature on both sides, in the new side's order; documentation where it is shared."""
-    before: dict[str, Definition] = {}
+def _key(definition: Definition) -> _Key:
+    return definition.qualified_name, definition.header
+
+
+def _common(old: list[Definition], new: list[Definition]) -> dict[_Key, _Item]:
+    """Definitions that both sides have, in the new side's order; documentation where it is shared."""
+    before: dict[_Key, Definition] = {}
     for definition in old:
-        before.setdefault(definition.qualified_name, definition)
-    common: dict[str, _Item] = {}
+        before.setdefault(_key(definition), definition)
+    common: dict[_Key, _Item] = {}
     for definition in new:
-        other = before.get(definition.qualified_name)
-        if other is not None and other.header == definition.header and definition.qualified_name not in common:
+        other = before.get(_key(definition))
+        if other is not None and _key(definition) not in common:
             doc = _shortened(definition.doc) if definition.doc == other.doc else None
-            common[definition.qualified_name] = _Item(definition.header, doc)
+            common[_key(definition)] = _Item(definition.header, doc)
     return common
 
 
-def _touched(found: list[Definition], lines: frozenset[int]) -> set[str]:
-    """Names of the innermost definitions that hold a changed line."""
+def _touched(found: list[Definition], lines: frozenset[int]) -> set[_Key]:
+    """The innermost definitions that hold a changed line."""
     touched = set()
     for line in lines:
         around = [d for d in found if d.start_line <= line <= d.end_line]
         if around:
-            touched.add(min(around, key=lambda d: d.end_line - d.start_line).qualified_name)
+            touched.add(_key(min(around, key=lambda d: d.end_line - d.start_line)))
     return touched
 
 
-def _selection(common: dict[str, _Item], touched: set[str], documented: set[str]) -> list[str]:
-    """At most a dozen names in file order: touched ones first, then documented ones, then the others."""
-    ranked = sorted(common, key=lambda name: (name not in touched, name not in documented))
+def _selection(common: dict[_Key, _Item], touched: set[_Key], documented: set[_Key]) -> list[_Key]:
+    """At most a dozen in file order: touched ones first, then documented ones, then the others."""
+    ranked = sorted(common, key=lambda key: (key not in touched, key not in documented))
     kept = set(ranked[:_MAX_DEFINITIONS])
-    return [name for name in common if name in kept]
+    return [key for key in common if key in kept]
 
 
 def _shared_doc(old: bytes, new: bytes, language: str, grammars: Grammars) -> str | None:

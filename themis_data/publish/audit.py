@@ -70,7 +70,7 @@ def summary(shards: Sequence[Path]) -> dict[str, Any]:
 def _frame(shards: Sequence[Path], columns: list[str]) -> pl.LazyFrame:
     if not shards:
         return pl.LazyFrame(schema={name: pl.Boolean if name == "demo_only" else pl.String for name in columns})
-    return pl.scan_parquet(list(shards)).select(columns)
+    return pl.scan_parquet(list(shards), glob=False).select(columns)
 
 
 def _counts(values: pl.Series) -> dict[str, int]:

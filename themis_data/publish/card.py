@@ -48,4 +48,7 @@ def card(manifest: Mapping[str, Any]) -> str:
 
 def _cell(text: object) -> str:
     """Text that cannot break out of a table cell or start markup."""
-    return str(text).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("`", "'").replace("\n", " ")
+    plain = " ".join(str(text).split())  # also at a lone carriage return, which ends a line of Markdown
+    for mark in ("\\", "|", "["):
+        plain = plain.replace(mark, f"\\{mark}")
+    return plain.replace("<", "&lt;").replace("`", "'")

@@ -8,6 +8,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 
 from themis_data.dataset import RunFolder, is_intact, read_table, write_tables
@@ -58,7 +59,8 @@ def written(
         return None
     files = [FileRecord(**file) for config in manifest["configs"].values() for file in config["files"]]
     same = manifest["fingerprint"] == _fingerprint(records, splits, shards, configs, seed)
-    return manifest if same and all(is_intact(file, folder.published) for file in files) else None
+    is_whole = (folder.published / "README.md").is_file() and all(is_intact(file, folder.published) for file in files)
+    return manifest if same and is_whole else None
 
 
 def _fingerprint(
@@ -96,6 +98,8 @@ def release(
 
     Every row of a group (a repository, a problem) goes to one split and one shard, by hash.
     """
+    splits = dict(sorted(splits.items()))  # the order they are written in does not bear on who goes where
+    _check_ids([folder.root / r.rows.path for r in records])
     place, scratch = folder.published, folder.scratch / "final"
     (place / "manifest.json").unlink(missing_ok=True)  # first: from here on the folder is not finished
     shutil.rmtree(place, ignore_errors=True)
@@ -156,6 +160,18 @@ def release(
     return read_record(place / "manifest.json")
 
 
+def _check_ids(paths: Sequence[Path]) -> None:
+    """Raises StageError where two rows have one id, whatever shards they are in."""
+    frames = [pl.scan_parquet(path, glob=False).select("row_id") for path in paths]
+    ids = pl.concat(frames).collect()["row_id"] if frames else pl.Series()
+    twice = ids.filter(ids.is_duplicated()).unique().sort()
+    if len(twice):
+        raise StageError(
+            f"{len(ids) - ids.n_unique()} rows have a row_id that another row has, for example {twice[:3].to_list()}; "
+            f"deduplicate before assembling"
+        )
+
+
 def _regroup(task: _Regroup) -> str:
     table = read_table(Path(task.path))
     groups = table["group"].to_pylist()
@@ -177,20 +193,13 @@ def _write_final(task: _Final) -> dict[str, FileRecord]:
     if task.files:
         table = read_partition(task.files, task.number)
     table = table.sort_by([(name, "ascending") for name in SORT]).combine_chunks()
-    ids = table["row_id"].to_pylist()
-    if len(set(ids)) != len(ids):
-        twice = sorted({i for i in ids if ids.count(i) > 1})[:3]
-        raise StageError(
-            f"{len(ids) - len(set(ids))} rows have a row_id that another row has, for example {twice}; "
-            f"deduplicate before assembling"
-        )
     split, index = task.splits[task.number // task.shards], task.number % task.shards
     place = Path(task.to)
     return {
         name: write_tables(
             place / layout(name).folder / f"{split}-{index:05d}-of-{task.shards:05d}.parquet",
             layout(name).arrow,
-            [layout(name).convert(table).replace_schema_metadata(layout(name).arrow.metadata)],
+            [layout(name).convert(table).cast(layout(name).arrow)],
             relative_to=place,
         )
         for name in task.configs

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from themis_data.criteria import all_criteria, by_name
-from themis_data.engine.rows import Rows
+from themis_data.engine.rows import Rows, reasons
 from themis_data.fingerprint import row_id, uniform
 from themis_data.llm.templates import render
 from themis_data.schema import schema
@@ -30,7 +31,8 @@ class AssignSystemPrompts:
     paper           15 % none, 20 % all five in random order, the rest the row's own (the paper's text)
     published_code  15 % none, 60 % the general two and the row's own, 25 % all five (the paper's scripts)
 
-    The last two claim for some rows that chosen is better by criteria nobody looked at; the draw is seeded.
+    The last two claim for some rows that chosen is better by criteria nobody looked at; the draw is seeded. Rows
+    without a prompt are dropped (`no_prompt`).
     """
 
     reads: ClassVar[str] = "pair"
@@ -41,7 +43,10 @@ class AssignSystemPrompts:
     seed: Annotated[int, "of the draw; the pipeline's by default"] = 0
 
     def apply(self, rows: Rows) -> Rows:
-        return rows.map(self.assign)
+        return rows.drop(self.drop_reason).map(self.assign)
+
+    def drop_reason(self, pairs: pa.Table) -> pa.Array:
+        return reasons(pc.is_null(pairs["prompt"]), "no_prompt")
 
     def assign(self, pairs: pa.Table) -> pa.Table:
         kinds = [self.kind(id_) for id_ in pairs["row_id"].to_pylist()]

@@ -20,7 +20,7 @@ class ClassifyCommits:
 
     The criterion is named by the message (criteria/*.yaml) and shown by the changed lines. Drops: `no_criterion` (the
     message names none), `excluded` (it is about tests, documentation, versions ...), `no_evidence` (the diff does not
-    show it), `multi_intent` (two criteria within the margin, or several unrelated changes).
+    show it), `multi_intent` (two criteria within the margin, or several unrelated changes), `unknown_language`.
     """
 
     reads: ClassVar[str] = "change"
@@ -44,8 +44,10 @@ class ClassifyCommits:
                 seen.append(line_changes(old, new))
                 return seen[0]
 
-            found = classify(message=message, path=path, language=language, changes=changed, margin=self.margin)
+            found = classify(message=message, path=path, language=language or "", changes=changed, margin=self.margin)
             reason = found.reason if not found.reason or not found.detail else f"{found.reason}: {found.detail}"
+            if language is None:
+                reason = "unknown_language"
             labelled.append(
                 {
                     "criterion": found.criterion,

@@ -5,16 +5,17 @@ from typing import Annotated, Any, ClassVar
 
 import pyarrow as pa
 
+from themis_data.code.compare import cosmetic_difference
 from themis_data.code.grammars import Grammars, resolved
-from themis_data.code.language import all_languages
-from themis_data.code.syntax import code_tokens
+from themis_data.code.language import all_languages, by_name
 from themis_data.engine.rows import Rows
+from themis_data.text.changes import line_changes
 
 
 @dataclass(frozen=True, kw_only=True)
 class DropCosmeticChanges:
     """Drops changes of white space only (`whitespace_only`), and of comments, docstrings and layout only
-    (`comment_only`), by the syntax tree."""
+    (`comment_only`), by the syntax tree. Languages that are not parsed are not looked at."""
 
     reads: ClassVar[str] = "change"
     writes: ClassVar[str] = "change"
@@ -32,21 +33,18 @@ class DropCosmeticChanges:
 
     def drop_reason(self, changes: pa.Table) -> pa.Array:
         columns = (changes[name].to_pylist() for name in ("old_contents", "new_contents", "language"))
-        return pa.array(
-            [self.reason(old, new, language) for old, new, language in zip(*columns, strict=True)],
-            pa.string(),
-        )
+        return pa.array([self.reason(*row) for row in zip(*columns, strict=True)], pa.string())
 
-    def reason(self, old: str, new: str, language: str) -> str | None:
-        """Why a change is cosmetic, or None. In Python, indentation is no white space."""
-        if old.split() == new.split() and language != "Python":
-            return "whitespace_only"
-        before, after = (
-            code_tokens(text.encode(), language, drop_docstrings=True, grammars=self.grammars) for text in (old, new)
-        )
-        if before != after:
+    def reason(self, old: str, new: str, language: str | None) -> str | None:
+        """Why a change is cosmetic, or None. In Python, indentation is no mere white space."""
+        if language is None or by_name(language).published_as is None:
             return None
-        return "whitespace_only" if old.split() == new.split() else "comment_only"
+        hunks = line_changes(old, new).hunks
+        changed = (
+            [(hunk.old_start, hunk.old_start + len(hunk.removed)) for hunk in hunks],
+            [(hunk.new_start, hunk.new_start + len(hunk.added)) for hunk in hunks],
+        )
+        return cosmetic_difference(old, new, language, changed=changed, grammars=self.grammars)
 
 
 STAGE = DropCosmeticChanges

@@ -29,8 +29,9 @@ class InjectBugs:
     """Makes functional-correctness pairs of tasks with tests: chosen is the reference, rejected a mutant of it.
 
     A mutant counts when it passes at least one of the task's own asserts and fails another by wrong output, with no
-    exception and no time-out, while the reference passes all; the programs run in the sandbox. Drops: `no_tests`,
-    `not_python`, `reference_fails`, `no_mutant` (with what became of those tried).
+    exception and no time-out, while the reference passes all; the programs run in the sandbox. Drops: `no_tests` (the
+    task has none), `not_python` (its language has no operators yet), `reference_fails` (its own solution does not pass
+    its tests), `no_mutant` (none of the mutants tried was wrong in some cases only).
     """
 
     reads: ClassVar[str] = "task"

@@ -27,17 +27,29 @@ LOW_SIGNAL = frozenset(
     .replace("    ", "")
     .split("|")
 )
+# "Merge if statements with the same value" and "Merge two loops into one" are changes like any other; merges proper
+# have two parents and never get here.
+_MERGE = re.compile(
+    r"""^\s*merged?\s+(?:
+        (?:the\s+)?(?:remote[- ]tracking\s+)?(?:branch|pull\s+request|tag|commit|revision)|
+        (?:pr|mr|master|main|trunk)\b|
+        (?:upstream|origin|head|with|from|back)\b|conflicts?\b|\#\d|https?:|git@|r\d+|
+        \S+\s+into\s+['"\w/.-]+$|.*\sinto\s+['"]?(?:master|main|trunk|dev(?:elop)?|stable|release[\w/.-]*)['"]?$)""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _GENERATED = re.compile(
-    r"^\s*(?:auto(?:matic(?:ally)?)?[- ]?(?:commit|update|generated|sync|merge)|mirror(?:ed|ing)?\b|"
-    r"sync(?:ed|ing)?\s+(?:from|with)\b|import(?:ed)? from\b|snapshot\b|\[?auto[-\]])",
-    re.IGNORECASE,
+    r"""^\s*\[?auto(?:mat(?:ic(?:ally)?|ed))?[- ]?(?:commit|update|generated?|sync|merge)\b|
+        ^\s*mirror(?:ed)?\s+(?:of|from|to)\b|
+        ^\s*sync(?:ed|ing)?\s+(?:from|with|to)\s+(?:internal|upstream|master|main|google|fb|svn)|
+        ^\s*import(?:ed)?\s+(?:from|of)\s+(?:internal|svn|cvs|hg|perforce|google|fb)|^\s*snapshot\s+(?:of|from)\b""",
+    re.IGNORECASE | re.VERBOSE,
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeepMessages:
     """Drops commits with a message too short (`message_too_short`) or too long (`message_too_long`), one that says
-    nothing (`low_signal`), one that starts with "merge" (`merge_message`), or one that a program wrote
+    nothing (`low_signal`), the message of a merge that was squashed (`merge_message`), or one that a program wrote
     (`generated_message`, `bot`)."""
 
     reads: ClassVar[str] = "change"
@@ -55,17 +67,18 @@ class KeepMessages:
         message = changes["message"]
         length = pc.utf8_length(message)
         plain = pc.utf8_trim_whitespace(pc.replace_substring_regex(pc.utf8_lower(message), r"[^a-z0-9]+", " "))
-        generated = pa.array(
-            [bool(_GENERATED.match(subject)) for subject in changes["subject"].to_pylist()], pa.bool_()
-        )
         return first_reason(
             reasons(pc.less_equal(length, self.min_chars), "message_too_short"),
             reasons(pc.greater_equal(length, self.max_chars), "message_too_long"),
             reasons(pc.is_in(plain, value_set=pa.array(sorted(LOW_SIGNAL), plain.type)), "low_signal", plain),
-            reasons(pc.starts_with(pc.utf8_lower(message), "merge"), "merge_message"),
-            reasons(generated, "generated_message"),
+            reasons(_matches(_MERGE, changes["subject"]), "merge_message"),
+            reasons(_matches(_GENERATED, changes["subject"]), "generated_message"),
             reasons(pc.and_(changes["is_bot"], self.drop_bots), "bot"),
         )
+
+
+def _matches(pattern: re.Pattern[str], subjects: pa.ChunkedArray) -> pa.Array:
+    return pa.array([bool(pattern.match(subject)) for subject in subjects.to_pylist()], pa.bool_())
 
 
 STAGE = KeepMessages

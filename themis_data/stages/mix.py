@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from themis_data.criteria import by_name
-from themis_data.engine.rows import ByKey, Rows, reasons
-from themis_data.fingerprint import row_id, uniform
+from themis_data.engine.rows import ByKey, Rows, first_reason, reasons
+from themis_data.fingerprint import uniform
 from themis_data.schema import schema
 
 
@@ -18,6 +18,7 @@ from themis_data.schema import schema
 class Mix:
     """Chooses the rows of the corpus: at most so many a file (`file_cap`), of a slice at most a share for each
     repository (`repository_cap`), and at most so many a criterion (`quota`). A slice is a criterion in a language.
+    Rows without a prompt (`no_prompt`) and benchmark material (`demo_only`) go too.
 
     Which rows stay is drawn from the seed and the row id. A repository may always have `min_per_repository` rows of a
     slice, else no small corpus could be built: with fewer than 1 / max_repo_share repositories even equal parts are
@@ -31,6 +32,7 @@ class Mix:
     max_per_file: Annotated[int, "rows of one path in one repository"] = 3
     max_repo_share: Annotated[float, "share of a slice, 0 to 1"] = 0.02
     min_per_repository: Annotated[int, "rows of a slice that a repository may always have"] = 50
+    allow_demo: Annotated[bool, "whether benchmark material may stay; never true for a corpus to train on"] = False
     quotas: Annotated[Mapping[str, int], "criterion -> rows"] = field(default_factory=dict)
     seed: Annotated[int, "of the choice; the pipeline's by default"] = 0
 
@@ -41,30 +43,40 @@ class Mix:
             raise ValueError(f"max_repo_share is {self.max_repo_share}; expected more than 0 and at most 1")
 
     def apply(self, rows: Rows) -> Rows:
-        columns = ("row_id", "criterion", "language", "group", "path")
+        columns = ("row_id", "criterion", "language", "group", "path", "prompt_by", "demo_only")
         return (
             rows.by_key(ByKey(columns=columns, explode=self.by_file, decide=self.cap_files))
             .by_key(ByKey(columns=columns, explode=self.by_slice, decide=self.cap_repositories))
             .by_key(ByKey(columns=columns, explode=self.by_criterion, decide=self.cap_criteria))
-            .drop(self.no_prompt)
+            .drop(self.unfit)
         )
 
-    def no_prompt(self, pairs: pa.Table) -> pa.Array:
-        return reasons(pc.is_null(pairs["prompt"]), "no_prompt")
+    def unfit(self, pairs: pa.Table) -> pa.Array:
+        return first_reason(
+            reasons(pc.is_null(pairs["prompt_by"]), "no_prompt"),  # null with the prompt, and cheaper to read
+            reasons(pc.and_(pairs["demo_only"], not self.allow_demo), "demo_only"),
+        )
+
+    def _fit(self, pairs: pa.Table) -> pa.Table:
+        """The rows that may stay: the others must not take their places."""
+        return pairs.filter(pc.is_null(self.unfit(pairs)))
 
     def by_file(self, pairs: pa.Table) -> pa.Table:
+        pairs = self._fit(pairs)
         files = pairs.filter(pc.is_valid(pairs["path"]))  # rows that no file gave are never too many of one
         key = [
-            row_id(group, path)
+            f"{group}: {path}"
             for group, path in zip(files["group"].to_pylist(), files["path"].to_pylist(), strict=True)
         ]
         return self._keyed(key, files)
 
     def by_slice(self, pairs: pa.Table) -> pa.Table:
+        pairs = self._fit(pairs)
         names = zip(pairs["criterion"].to_pylist(), pairs["language"].to_pylist(), strict=True)
         return self._keyed([f"{criterion}/{language}" for criterion, language in names], pairs)
 
     def by_criterion(self, pairs: pa.Table) -> pa.Table:
+        pairs = self._fit(pairs)
         return self._keyed(pairs["criterion"].to_pylist(), pairs)
 
     def _keyed(self, keys: list[str], pairs: pa.Table) -> pa.Table:

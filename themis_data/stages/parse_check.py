@@ -6,19 +6,24 @@ from typing import Annotated, Any, ClassVar
 import pyarrow as pa
 
 from themis_data.code.grammars import Grammars, resolved
-from themis_data.code.language import all_languages, by_name
+from themis_data.code.language import all_languages, by_name, languages_of_path
 from themis_data.code.syntax import SyntaxMeasure, measure
 from themis_data.engine.rows import Rows
+
+# A language whose limit is no more than this has a grammar that places all it should: there one more error is a fault.
+_PRECISE = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParseCheck:
-    """Drops changes with a side that does not parse (`chosen_unparsable`, `rejected_unparsable`), whose chosen side
-    parses worse than the rejected one (`parses_worse`), or that show nothing (`shallow`).
+    """Drops changes whose chosen side does not parse (`chosen_unparsable`), whose rejected side does not
+    (`rejected_unparsable`), whose chosen side parses worse than the rejected one (`parses_worse`), that show nothing
+    (`shallow`), or whose language is unknown (`unknown_language`) or has no limit (`no_limit`).
 
-    The measure is the share of bytes in ERROR nodes plus one for each MISSING token. A bare "has an error" would drop a
-    fifth and more of real C and C++, whose macros no parser can place without the headers; each language has its own
-    limit, in code/languages/*.yaml.
+    The measure is the share of bytes that the grammar could not place. A bare "has an error" would drop a fifth and
+    more of real C and C++, whose macros no parser can place without the headers; each language has its own limit, in
+    code/languages/*.yaml. Where several languages claim the extension (a `.h` is C or C++), the one that parses both
+    sides better becomes the row's language.
     """
 
     reads: ClassVar[str] = "change"
@@ -29,7 +34,8 @@ class ParseCheck:
     max_error_share: Annotated[float | None, "share of a side's bytes, 0 to 1; null for each language's own limit"] = (
         None
     )
-    max_worse: Annotated[float, "by how much more of the chosen side may be in error, share of bytes, 0 to 1"] = 0.002
+    max_worse: Annotated[float, "how much more of the chosen side may be in error, share of bytes, 0 to 1"] = 0.002
+    max_new_errors: Annotated[int, "errors the chosen side may have more, where the grammar is precise"] = 0
     grammars: Annotated[Grammars, "auto, bundle or wheels"] = "auto"
 
     def identity(self) -> dict[str, Any]:
@@ -38,27 +44,45 @@ class ParseCheck:
         }
 
     def apply(self, rows: Rows) -> Rows:
-        return rows.drop(self.drop_reason)
+        return rows.map(self.check).drop(self.drop_reason)
+
+    def check(self, changes: pa.Table) -> pa.Table:
+        """The rows with their language settled, and a working column with the reason to drop them."""
+        columns = (changes[name].to_pylist() for name in ("old_contents", "new_contents", "language", "path"))
+        checked = [self._checked(*row) for row in zip(*columns, strict=True)]
+        place = changes.schema.get_field_index("language")
+        languages = pa.array([language for language, _ in checked], pa.string())
+        changes = changes.set_column(place, changes.schema.field("language"), languages)
+        return changes.append_column("reason", pa.array([reason for _, reason in checked], pa.string()))
 
     def drop_reason(self, changes: pa.Table) -> pa.Array:
-        columns = (changes[name].to_pylist() for name in ("old_contents", "new_contents", "language"))
-        return pa.array(
-            [self.reason(old, new, language) for old, new, language in zip(*columns, strict=True)],
-            pa.string(),
-        )
+        return changes["reason"].combine_chunks()
 
-    def reason(self, old: str, new: str, language: str) -> str | None:
+    def _checked(self, old: str, new: str, language: str | None, path: str) -> tuple[str | None, str | None]:
+        if language is None:
+            return None, "unknown_language"
+        claimed = languages_of_path(path) if language in languages_of_path(path) else (language,)
+        candidates = [name for name in claimed if by_name(name).max_error_share is not None]
+        if not candidates:
+            return language, f"no_limit: {language}"
+        measured = [(name, self._measure(old, name), self._measure(new, name)) for name in candidates]
+        # min takes the first of equals: the language that the extension stands for by custom.
+        name, rejected, chosen = min(measured, key=lambda found: found[1].error_share + found[2].error_share)
+        return name, self.reason(rejected, chosen, name)
+
+    def reason(self, rejected: SyntaxMeasure, chosen: SyntaxMeasure, language: str) -> str | None:
         """Why a change is dropped, or None."""
-        rejected, chosen = self._measure(old, language), self._measure(new, language)
-        limit = self.max_error_share if self.max_error_share is not None else by_name(language).max_error_share
-        if limit is None:
-            return f"no_limit: {language}"
+        own = by_name(language).max_error_share
+        limit = self.max_error_share if self.max_error_share is not None else own
+        assert limit is not None and own is not None  # only languages with a limit are measured
         if chosen.error_share > limit:
             return f"chosen_unparsable: {chosen.error_share:.4f} of its bytes in error, the limit is {limit}"
         if rejected.error_share > limit:
             return f"rejected_unparsable: {rejected.error_share:.4f} of its bytes in error, the limit is {limit}"
         if chosen.error_share > rejected.error_share + self.max_worse:
             return f"parses_worse: {chosen.error_share:.4f} after, {rejected.error_share:.4f} before"
+        if own <= _PRECISE and chosen.num_errors > rejected.num_errors + self.max_new_errors:
+            return f"parses_worse: {chosen.num_errors} errors after, {rejected.num_errors} before"
         if min(chosen.depth_reached, rejected.depth_reached) < self.min_depth:
             return f"shallow: {min(chosen.depth_reached, rejected.depth_reached)} levels"
         return None

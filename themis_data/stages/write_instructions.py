@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from themis_data.code.grammars import Grammars, resolved
-from themis_data.code.language import all_languages
+from themis_data.code.language import all_languages, by_name
 from themis_data.engine.rows import Rows
 from themis_data.llm.rules import Instruction, write_instruction
 from themis_data.text.changes import line_changes
@@ -18,7 +18,8 @@ class WriteInstructions:
     """Writes the prompt of each pair that has none; a prompt holds only text that is identical on both sides.
 
     Drops: `underspecified` (the two sides share no description of what the code should do; for functional correctness,
-    none of a definition the change touches), `leak` (the prompt would name something only one side has).
+    none of a definition the change touches), `leak` (the prompt would name something only one side has), `no_grammar`
+    (the language is not parsed).
     """
 
     reads: ClassVar[str] = "pair"
@@ -57,6 +58,8 @@ class WriteInstructions:
     def _instruction(self, row: dict[str, Any]) -> Instruction:
         if row["prompt"] is not None:
             return Instruction(prompt=row["prompt"], reason=None)
+        if by_name(row["language"]).published_as is None:
+            return Instruction(prompt=None, reason=f"no_grammar: {row['language']}")
         changes = line_changes(row["rejected"], row["chosen"])
         return write_instruction(
             chosen=row["chosen"],

@@ -24,12 +24,16 @@ class Layout:
 
     @property
     def arrow(self) -> pa.Schema:
-        """Arrow schema with the features that `datasets` reads class labels from."""
+        """Arrow schema with the features that `datasets` reads class labels from.
+
+        `datasets` passes over the features of a field that forbids nulls, so there no field does.
+        """
         described = schema(self.schema)
+        if not any(column.labels for column in described.columns):
+            return described.arrow
         metadata = dict(described.arrow.metadata or {})
-        if any(column.labels for column in described.columns):
-            metadata[b"huggingface"] = json.dumps({"info": {"features": features(described)}}).encode()
-        return described.arrow.with_metadata(metadata)
+        metadata[b"huggingface"] = json.dumps({"info": {"features": features(described)}}).encode()
+        return pa.schema([field.with_nullable(True) for field in described.arrow], metadata=metadata)
 
 
 def features(described: Schema) -> dict[str, dict[str, object]]:

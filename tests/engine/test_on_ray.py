@@ -1,0 +1,67 @@
+"""Ray: the same bytes as the plain loop, with any number of workers, and our own errors as they are."""
+
+import pyarrow.parquet as pq
+import pytest
+from builds import build_here, drops, made_repository, pipeline_file, published
+
+from themis_data.engine.on_ray import open_engine
+from themis_data.errors import SourceError
+
+pytestmark = pytest.mark.ray
+
+
+@pytest.fixture(scope="module")
+def inline(tmp_path_factory):
+    """A build in this process: its folder, and the pipeline it came from."""
+    folder = tmp_path_factory.mktemp("inline")
+    repositories = [made_repository(folder / name, num_commits=24, name=name) for name in ("one", "two")]
+    pipeline = pipeline_file(folder, repositories, with_tasks=True)
+    build_here(pipeline, folder / "out", "mix.allow_demo=true", limit=3)
+    return folder / "out", pipeline
+
+
+@pytest.fixture(scope="module", params=[1, 2])
+def on_ray(request, tmp_path_factory, inline):
+    """The same on Ray, with one worker and with two."""
+    folder = tmp_path_factory.mktemp("ray")
+    build_here(inline[1], folder / "out", "mix.allow_demo=true", engine="ray", workers=request.param, limit=3)
+    return folder / "out"
+
+
+def test_ray_publishes_the_bytes_that_a_plain_loop_publishes(inline, on_ray):
+    assert published(inline[0]) == published(on_ray)
+
+
+def test_ray_drops_the_same_rows_for_the_same_reasons(inline, on_ray):
+    assert drops(inline[0]) == drops(on_ray)
+
+
+def test_what_ray_built_is_done_for_a_plain_loop_too(inline, on_ray):
+    assert build_here(inline[1], on_ray, "mix.allow_demo=true", limit=3).shards_done == 0
+
+
+def test_workers_hash_authors_with_one_key(on_ray):
+    """Each unit has the same author, so there is one hash."""
+    shards = (on_ray / "segments" / "commits.source").glob("*.parquet")
+    hashes = {h for path in shards if "drops" not in path.name for h in pq.read_table(path)["author_hash"].to_pylist()}
+
+    assert len(hashes) == 1
+
+
+def test_tasks_and_their_errors_on_workers():
+    def double(number: int) -> int:
+        return 2 * number
+
+    def refuse(number: int) -> None:
+        raise SourceError(f"no {number}")
+
+    def break_down(number: int) -> float:
+        return 1 / number
+
+    with open_engine(address=None, workers=1) as engine:
+        assert {(number, 2 * number) for number in range(9)} == set(engine.run(double, range(9)))
+        assert [] == list(engine.run(double, []))
+        with pytest.raises(SourceError, match="no 3"):
+            list(engine.run(refuse, [3]))
+        with pytest.raises(ZeroDivisionError):
+            list(engine.run(break_down, [0]))

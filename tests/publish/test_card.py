@@ -1,0 +1,150 @@
+"""The card: a header that machines read, figures out of the manifest, and no text that breaks out of its cell."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from themis_data.publish.card import card
+
+HOSTILE = "MIT | <script>alert(1)</script> `code` ![x](https://example.org/x)\n# Heading\r\\"
+
+
+def manifest(**changes: Any) -> dict[str, Any]:
+    """A manifest of twelve pairs, as far as the card reads it."""
+    usual = {
+        "name": "made",
+        "tool": "0.1.0",
+        "seed": 7,
+        "rows": 12,
+        "pipeline": {"file": "made.yaml"},
+        "write": {"splits": {"validation": 0.1, "train": 0.9}},
+        "configs": {
+            "default": {"folder": "data", "schema": "published_default", "left_out": 2},
+            "lineage": {"folder": "lineage", "schema": "published_lineage", "left_out": 0},
+            "trl": {"folder": "trl", "schema": "published_trl", "left_out": 0},
+        },
+        "counts": {
+            "criterion": {"runtime_efficiency": 12},
+            "language": {"Python": 12},
+            "source": {"Commit-Preference": 12},
+            "license": {"MIT": 12},
+            "evidence": {"message": 12},
+            "demo_only": {"false": 12},
+        },
+        "audit": [
+            {"criterion": "all", "language": "all", "pairs": 12, "chosen_longer": 0.25, "length_accuracy": 0.75},
+            {"criterion": "all", "language": "Python", "pairs": 12, "chosen_longer": 0.5, "length_accuracy": 0.5},
+        ],
+        "funnel": [
+            {"step": "keep_sizes", "rows_in": 1_500, "rows_out": 12, "dropped": {"too_small": 1_480, "too_large": 8}}
+        ],
+    }
+    return usual | changes
+
+
+def header(text: str) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(text.split("---\n")[1])
+    return content
+
+
+def tables(text: str) -> dict[str, list[str]]:
+    """Rows of each table, by the titles of its columns."""
+    found: dict[str, list[str]] = {}
+    for title, body in re.findall(r"^\| (.+) \|\n\|[-|]+\n((?:\|.*\n)*)", text, re.MULTILINE):
+        found[title] = body.removesuffix("\n").split("\n")
+    return found
+
+
+def test_the_header_names_every_configuration_and_its_files() -> None:
+    def files(folder: str) -> list[dict[str, str]]:
+        return [{"split": s, "path": f"{folder}/{s}-*.parquet"} for s in ("train", "validation")]
+
+    assert [
+        {"config_name": "default", "data_files": files("data"), "default": True},
+        {"config_name": "lineage", "data_files": files("lineage")},
+        {"config_name": "trl", "data_files": files("trl")},
+    ] == header(card(manifest()))["configs"]
+
+
+def test_the_header_names_the_labels_in_order() -> None:
+    (info,) = header(card(manifest()))["dataset_info"]
+    features = {feature["name"]: feature["dtype"] for feature in info["features"]}
+
+    assert "default" == info["config_name"]
+    assert ["system", "input", "chosen", "rejected", "language", "aspect", "source", "idx"] == list(features)
+    languages = ["JavaScript", "Python", "Ruby", "C++", "C", "Go", "Java", "C#", "NL"]
+    assert {str(n): name for n, name in enumerate(languages)} == features["language"]["class_label"]["names"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [(0, "n<1K"), (999, "n<1K"), (1_000, "1K<n<10K"), (999_999, "100K<n<1M"), (10_000_000, "n>10M")],
+)
+def test_the_size_category_is_the_hubs(rows: int, expected: str) -> None:
+    assert [expected] == header(card(manifest(rows=rows)))["size_categories"]
+
+
+def test_a_data_set_without_the_default_configuration_has_no_features_in_its_header() -> None:
+    configs = {"lineage": manifest()["configs"]["lineage"]}
+
+    found = header(card(manifest(configs=configs)))
+    assert "dataset_info" not in found
+    assert ["lineage"] == [config["config_name"] for config in found["configs"]]
+
+
+@pytest.mark.parametrize("what", ["language", "source", "license", "evidence"])
+def test_hostile_text_stays_in_its_cell(what: str) -> None:
+    counts = manifest()["counts"] | {what: {HOSTILE: 3, "plain": 9}}
+    text = card(manifest(counts=counts))
+
+    row, plain = tables(text)[f"{what.replace('license', 'licence')} | pairs"]
+    assert "| plain | 9 |" == plain
+    assert row.endswith(" | 3 |")
+    assert 3 == len(re.findall(r"(?<!\\)(?:\\\\)*\|", row))  # bars that a reader of Markdown takes for bars
+    assert not re.search(r"<script|(?<!\\)`|(?<!\\)\[|\r", row)
+    assert "\n# Heading" not in text
+
+
+def test_hostile_text_does_not_reach_the_header() -> None:
+    counts = manifest()["counts"] | {"license": {"MIT\n---\nlicense: mit": 12}}
+
+    assert header(card(manifest())) == header(card(manifest(counts=counts)))
+
+
+def test_figures_come_out_of_the_manifest() -> None:
+    found = tables(card(manifest()))
+
+    assert ["| Runtime Efficiency | 12 |"] == found["criterion | pairs"]
+    assert ["| keep_sizes | 1,500 | 12 | too_large 8, too_small 1,480 |"] == found[
+        "step | in | out | dropped, by reason"
+    ]
+
+
+def test_what_gives_the_chosen_side_away_is_said_by_criterion() -> None:
+    titles = "criterion | pairs | chosen is longer | length alone is right"
+
+    assert ["| all | 12 | 0.250 | 0.750 |"] == tables(card(manifest()))[titles]
+
+
+def test_rows_that_a_configuration_cannot_hold_are_counted() -> None:
+    text = card(manifest())
+
+    assert "2 pairs are not in the configuration `default`" in text
+    assert "in the configuration `lineage`, whose" not in text
+
+
+@pytest.mark.parametrize(("counts", "expected"), [({"false": 12}, False), ({"true": 5, "false": 7}, True)])
+def test_benchmark_material_is_announced(counts: dict[str, int], expected: bool) -> None:
+    text = card(manifest(counts=manifest()["counts"] | {"demo_only": counts}))
+
+    assert expected == ("**5 of these pairs are made of benchmark material" in text)
+
+
+def test_the_usage_sample_reads_columns_that_exist() -> None:
+    columns = {feature["name"] for feature in header(card(manifest()))["dataset_info"][0]["features"]}
+
+    sample = re.search(r"```python\n(.*?)```", card(manifest()), re.DOTALL)
+    assert sample is not None
+    assert {"input", "aspect"} == set(re.findall(r'\["(\w+)"\]', sample[1])) <= columns

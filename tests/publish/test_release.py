@@ -1,0 +1,228 @@
+"""Final shards: a group in one place, sorted rows, the same bytes whatever order they came in."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rows import in_shards, preferences
+
+from themis_data.dataset import RunFolder, write_tables
+from themis_data.engine.inline import InlineEngine
+from themis_data.errors import StageError
+from themis_data.manifest import ShardRecord
+from themis_data.publish.release import release, written
+from themis_data.schema import schema
+
+SPLITS = {"train": 0.6, "validation": 0.4}
+HOW: dict[str, Any] = {"splits": SPLITS, "shards": 3, "configs": ("default", "lineage"), "seed": 7}
+
+
+def records(folder: RunFolder, tables: Sequence[pa.Table]) -> list[ShardRecord]:
+    """Shards as a build leaves them before it publishes."""
+    made = []
+    for number, rows in enumerate(tables):
+        path = folder.segment("made") / f"{number:05d}.parquet"
+        file = write_tables(path, schema("preference").arrow, [rows], relative_to=folder.root)
+        made.append(ShardRecord(name=path.stem, fingerprint="", made_from="", rows=file, drops=file, side={}, steps=()))
+    return made
+
+
+def publish(root: Path, tables: Sequence[pa.Table], **how: Any) -> tuple[RunFolder, dict[str, Any]]:
+    folder = RunFolder(root)
+    recipe = {
+        "name": "made",
+        "tool": "0",
+        "seed": 7,
+        "pipeline": {"file": "made.yaml"},
+        "write": {"splits": (HOW | how)["splits"]},
+    }
+    manifest = release(
+        folder,
+        InlineEngine().run,
+        records(folder, tables),
+        recipe=recipe,
+        report={"funnel": []},
+        created_at="2026-01-02T03:04:05+00:00",
+        advance=lambda count: None,
+        **HOW | how,
+    )
+    return folder, manifest
+
+
+def made(num_groups: int = 12, num_rows: int = 4) -> pa.Table:
+    return preferences(
+        *(
+            {
+                "row_id": f"{group:02d}-{n}",
+                "group": f"group {group}",
+                "path": f"{n % 2}.py",
+                "chosen": f"x = {group}.{n}",
+            }
+            for group in range(num_groups)
+            for n in range(num_rows)
+        )
+    )
+
+
+def files(folder: RunFolder, config: str) -> dict[str, list[dict[str, Any]]]:
+    """Rows of each file of a configuration."""
+    return {
+        path.name: pq.read_table(path).to_pylist() for path in sorted((folder.published / config).glob("*.parquet"))
+    }
+
+
+def digests(folder: RunFolder) -> dict[str, str]:
+    return {
+        path.relative_to(folder.published).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.published.rglob("*.parquet"))
+    }
+
+
+def test_every_row_is_published_once(tmp_path: Path) -> None:
+    rows = made()
+    folder, _ = publish(tmp_path, [rows])
+
+    for config, name in (("data", "idx"), ("lineage", "id")):
+        found = [row[name] for own in files(folder, config).values() for row in own]
+        assert sorted(rows["row_id"].to_pylist()) == sorted(found)
+
+
+def test_a_split_has_its_number_of_shards_by_name(tmp_path: Path) -> None:
+    folder, _ = publish(tmp_path, [made()])
+
+    expected = [f"{split}-{n:05d}-of-00003.parquet" for split in ("train", "validation") for n in range(3)]
+    assert expected == list(files(folder, "data")) == list(files(folder, "lineage"))
+
+
+def test_a_group_is_never_in_two_splits_or_shards(tmp_path: Path) -> None:
+    folder, _ = publish(tmp_path, in_shards(made(), [5, 17, 30]))
+
+    found = files(folder, "lineage")
+    places = {group: {name for name, own in found.items() for row in own if row["group"] == group}
+              for group in made()["group"].to_pylist()}  # fmt: skip
+    assert {1} == {len(names) for names in places.values()}
+    assert 1 < len({name.partition("-")[0] for names in places.values() for name in names})
+
+
+def test_splits_have_about_their_shares_of_the_groups(tmp_path: Path) -> None:
+    folder, _ = publish(tmp_path, [made(num_groups=400, num_rows=1)], splits={"train": 0.9, "validation": 0.1})
+
+    found = sum(len(own) for name, own in files(folder, "lineage").items() if name.startswith("validation"))
+    assert 24 >= abs(found - 40)  # four standard deviations
+
+
+def test_a_group_keeps_its_split_whatever_else_is_published(tmp_path: Path) -> None:
+    def splits(folder: RunFolder) -> dict[str, str]:
+        return {row["group"]: name.partition("-")[0] for name, own in files(folder, "lineage").items() for row in own}
+
+    few, _ = publish(tmp_path / "few", [made(num_groups=6)])
+    many, _ = publish(tmp_path / "many", [made(num_groups=12)], shards=5)
+    assert splits(few).items() <= splits(many).items()
+
+
+def test_another_seed_splits_otherwise(tmp_path: Path) -> None:
+    one, _ = publish(tmp_path / "one", [made()])
+    other, _ = publish(tmp_path / "other", [made()], seed=8)
+
+    assert digests(one) != digests(other)
+
+
+def test_rows_of_a_shard_are_sorted_by_source_group_path_time_and_id(tmp_path: Path) -> None:
+    rows = preferences(
+        {"row_id": "6", "source": "B", "path": "a.py", "committed_at": 1},
+        {"row_id": "5", "source": "A", "path": None, "committed_at": None},
+        {"row_id": "4", "source": "A", "path": "b.py", "committed_at": 1},
+        {"row_id": "3", "source": "A", "path": "a.py", "committed_at": 2},
+        {"row_id": "2", "source": "A", "path": "a.py", "committed_at": 1},
+        {"row_id": "1", "source": "A", "path": "a.py", "committed_at": 1},
+    )
+
+    folder, _ = publish(tmp_path, [rows], splits={"train": 1.0}, shards=1)
+
+    assert {"train-00000-of-00001.parquet": ["1", "2", "3", "4", "5", "6"]} == {
+        name: [row["idx"] for row in own] for name, own in files(folder, "data").items()
+    }
+
+
+@given(ends=st.lists(st.integers(0, 48), max_size=4), order=st.randoms(use_true_random=False))
+@settings(max_examples=5, deadline=None)
+def test_the_bytes_do_not_depend_on_the_order_of_rows_or_shards(
+    tmp_path_factory: pytest.TempPathFactory, ends: list[int], order
+) -> None:
+    rows = made()
+    whole, _ = publish(tmp_path_factory.mktemp("whole"), [rows])
+
+    shuffled = rows.take(order.sample(range(len(rows)), len(rows)))
+    parts, _ = publish(tmp_path_factory.mktemp("parts"), in_shards(shuffled, ends))
+
+    assert digests(whole) == digests(parts)
+
+
+def test_the_order_in_which_splits_are_written_down_does_not_matter(tmp_path: Path) -> None:
+    one, _ = publish(tmp_path / "one", [made()])
+    other, _ = publish(tmp_path / "other", [made()], splits=dict(reversed(SPLITS.items())))
+
+    assert digests(one) == digests(other)
+
+
+@pytest.mark.parametrize("ends", [[], [1]])
+def test_a_row_id_that_is_there_twice_is_an_error(tmp_path: Path, ends: list[int]) -> None:
+    rows = preferences({"row_id": "a"}, {"row_id": "a", "group": "other"}, {"row_id": "b"})
+
+    with pytest.raises(StageError, match=r"1 rows have a row_id that another row has, for example \['a'\]"):
+        publish(tmp_path, in_shards(rows, ends))
+
+
+def test_rows_that_a_configuration_cannot_hold_are_counted(tmp_path: Path) -> None:
+    _, manifest = publish(tmp_path, [preferences({"row_id": "a"}, {"row_id": "b", "language": "Rust"})])
+
+    assert {"default": (1, 1), "lineage": (2, 0)} == {
+        name: (config["rows"], config["left_out"]) for name, config in manifest["configs"].items()
+    }
+
+
+def test_the_manifest_says_what_every_file_must_hold(tmp_path: Path) -> None:
+    folder, manifest = publish(tmp_path, [made()])
+
+    listed = {file["path"]: file["sha256"] for config in manifest["configs"].values() for file in config["files"]}
+    assert digests(folder) == listed
+    assert (48, {"runtime_efficiency": 48}) == (manifest["rows"], manifest["counts"]["criterion"])
+
+
+def test_a_data_set_without_rows_has_its_files(tmp_path: Path) -> None:
+    folder, manifest = publish(tmp_path, [])
+
+    assert (0, 6) == (manifest["rows"], len(files(folder, "data")))
+
+
+def test_what_was_written_is_known_again_until_anything_changes(tmp_path: Path) -> None:
+    folder, manifest = publish(tmp_path, [made()])
+    same = records(folder, [made()])
+
+    assert manifest == written(folder, same, **HOW)
+    for change in ({"seed": 8}, {"shards": 4}, {"splits": {"train": 1.0}}, {"configs": ("default",)}):
+        assert None is written(folder, same, **HOW | change)
+    assert None is written(folder, records(folder, [made(num_rows=3)]), **HOW)
+
+
+@pytest.mark.parametrize("lost", ["README.md", "manifest.json", "data/train-00000-of-00003.parquet"])
+def test_a_data_set_that_lacks_a_file_is_not_known_again(tmp_path: Path, lost: str) -> None:
+    folder, _ = publish(tmp_path, [made()])
+    (folder.published / lost).unlink()
+
+    assert None is written(folder, records(folder, [made()]), **HOW)
+
+
+def test_files_of_an_earlier_data_set_are_gone(tmp_path: Path) -> None:
+    publish(tmp_path, [made()], shards=5)
+    folder, manifest = publish(tmp_path, [made()], shards=1)
+
+    assert {"train-00000-of-00001.parquet", "validation-00000-of-00001.parquet"} == set(files(folder, "data"))
+    assert not folder.scratch.joinpath("final").exists()
+    assert SPLITS == manifest["write"]["splits"]

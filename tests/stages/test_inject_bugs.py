@@ -1,0 +1,136 @@
+"""Pairs of tasks with tests: the rejected side is wrong, as running it shows."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builds import run_stage, tasks
+
+from themis_data.code import sandbox
+from themis_data.errors import SandboxError
+from themis_data.fingerprint import pair_id
+from themis_data.stages.inject_bugs import InjectBugs
+
+CLAMP = "def clamp(x):\n    if x > 10:\n        return 10\n    return x\n"
+ASSERTS = ["candidate(3) == 3", "candidate(10) == 10", "candidate(12) == 10", "candidate(-4) == -4"]
+TESTS = "def check(candidate):\n" + "".join(f"    assert {a}\n" for a in ASSERTS)
+TASK = {"entry_point": "clamp", "solution": CLAMP, "tests": TESTS, "prompt": "Write clamp."}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _needs_a_sandbox() -> None:
+    try:
+        sandbox.layers()
+    except SandboxError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], list[tuple]]:
+    """Pairs of three tasks with tests, and the drops."""
+    rows = tasks(TASK, TASK | {"demo_only": True, "task": "Tasks/demo"}, TASK | {"tests": None})
+    written, dropped = run_stage(tmp_path_factory.mktemp("bugs"), InjectBugs(max_per_task=2, seed=3), rows)
+    return written.to_pylist(), dropped
+
+
+def outcomes(program: str) -> list[bool]:
+    """Which asserts a program passes."""
+    names: dict[str, Any] = {}
+    exec(program, names)
+    return [eval(text, {"candidate": names["clamp"]}) for text in ASSERTS]
+
+
+def test_the_rejected_side_passes_some_asserts_and_fails_others(made: tuple) -> None:
+    pairs, _ = made
+
+    assert [True] * 4 == outcomes(CLAMP)
+    assert pairs
+    for pair in pairs:
+        found = outcomes(pair["rejected"])
+        assert {True, False} == set(found)
+        assert (found.count(False) / 4, "share_of_tests_failed") == (pair["strength"], pair["strength_unit"])
+
+
+def test_the_chosen_side_is_the_reference_and_the_task_is_the_group(made: tuple) -> None:
+    pairs, _ = made
+    pair = next(pair for pair in pairs if pair["parent_ids"] == ["0"])
+
+    assert {
+        "row_id": pair_id(["0"], "functional_correctness", CLAMP, pair["rejected"]),
+        "parent_ids": ["0"],
+        "source": "Mutated-Tasks",
+        "criterion": "functional_correctness",
+        "also_matches": [],
+        "language": "Python",
+        "prompt": "Write clamp.",
+        "prompt_by": "upstream",
+        "chosen": CLAMP,
+        "evidence": "executed",
+        "license": "MIT",
+        "license_class": "permissive",
+        "repos": "Tasks",
+        "group": "Tasks/0",
+        "commit": None,
+        "path": None,
+        "demo_only": False,
+    }.items() <= pair.items()
+
+
+def test_a_bug_is_a_small_edit(made: tuple) -> None:
+    pairs, _ = made
+
+    for pair in pairs:
+        assert 2 <= len(set(CLAMP.splitlines()) & set(pair["rejected"].splitlines()))
+        assert 0.5 >= pair["changed_share"] > 0.0
+
+
+def test_a_task_gives_no_more_pairs_than_asked_for(made: tuple) -> None:
+    pairs, _ = made
+
+    assert [2, 2] == [sum(pair["parent_ids"] == [task] for pair in pairs) for task in "01"]
+    assert 4 == len({pair["row_id"] for pair in pairs})
+
+
+def test_benchmark_material_stays_marked(made: tuple) -> None:
+    pairs, _ = made
+
+    assert {("0", False), ("1", True)} == {(pair["parent_ids"][0], pair["demo_only"]) for pair in pairs}
+
+
+def test_a_task_without_tests_is_dropped(made: tuple) -> None:
+    assert [("2", "no_tests", None)] == made[1]
+
+
+@pytest.mark.parametrize(
+    ("task", "expected"),
+    [
+        pytest.param({"entry_point": None}, ("no_tests", None), id="nothing to call"),
+        pytest.param({"language": "Go"}, ("not_python", "Go"), id="another language"),
+        pytest.param(
+            {"solution": CLAMP.replace("return x", "return 3")},
+            ("reference_fails", "2 asserts pass, 2 are wrong"),
+            id="a reference that is wrong",
+        ),
+        pytest.param(
+            {
+                "solution": "def clamp(x):\n    return ''\n",
+                "tests": "def check(candidate):\n    assert candidate(1) == ''\n",
+            },
+            ("no_mutant", None),
+            id="nothing to change",
+        ),
+    ],
+)
+def test_a_task_that_gives_no_bug_is_dropped(tmp_path: Path, task: dict, expected: tuple[str, str | None]) -> None:
+    written, ((_, reason, detail),) = run_stage(tmp_path, InjectBugs(), tasks(TASK | task))
+
+    assert 0 == len(written)
+    assert expected == (reason, None if reason == "no_mutant" else detail)
+
+
+def test_the_seed_draws_the_bugs(tmp_path: Path) -> None:
+    def programs(name: str, seed: int) -> list[str]:
+        written, _ = run_stage(tmp_path / name, InjectBugs(max_per_task=1, seed=seed), tasks(TASK))
+        return written["rejected"].to_pylist()
+
+    assert programs("one", 1) == programs("again", 1) != programs("other", 2)

@@ -1,0 +1,96 @@
+"""Start-up: a fresh process loads nothing heavy until it is needed."""
+
+import subprocess
+import sys
+import time
+
+import pytest
+from builds import ENVIRONMENT
+
+HEAVY = (
+    "ray",
+    "torch",
+    "vllm",
+    "transformers",
+    "datasets",
+    "pandas",
+    "pyarrow",
+    "polars",
+    "pydantic",
+    "numpy",
+    "jinja2",
+    "rich.progress",
+)
+_SAY = f"print('loaded:', *[name for name in {HEAVY!r} if name in sys.modules])"
+
+
+def loaded_by(code: str) -> list[str]:
+    """Which heavy modules a fresh process has after some code."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{code}\n{_SAY}"],
+        env=ENVIRONMENT,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    return done.stdout.rpartition("loaded:")[2].split()
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    assert [] == loaded_by("import themis_data")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "allowed"),
+    [(["--help"], []), (["build", "--help"], ["pydantic"]), (["explain", "--help"], ["pydantic"])],
+)
+def test_help_loads_nothing_heavy(arguments, allowed):
+    """typer itself loads pydantic, where it is installed, for the arguments of a subcommand."""
+    code = f"""
+sys.argv = ['themis', *{arguments!r}]
+from themis_data.cli import main
+try:
+    main()
+except SystemExit:
+    pass
+"""
+
+    assert [] == [name for name in loaded_by(code) if name not in allowed]
+
+
+@pytest.mark.parametrize("module", ["errors", "lookup", "yaml_file", "fingerprint", "manifest"])
+def test_the_lowest_modules_load_nothing_heavy(module):
+    assert [] == loaded_by(f"import themis_data.{module}")
+
+
+def test_building_inline_does_not_load_ray():
+    assert "ray" not in loaded_by(
+        "import themis_data.build, themis_data.verify, themis_data.plan, themis_data.pipeline"
+    )
+
+
+def test_help_is_there_in_a_third_of_a_second():
+    """Best of five, so that a busy machine is no failure."""
+    times = []
+    for _ in range(5):
+        started = time.perf_counter()
+        subprocess.run(
+            [sys.executable, "-m", "themis_data.cli", "--help"], env=ENVIRONMENT, capture_output=True, check=True
+        )
+        times.append(time.perf_counter() - started)
+
+    assert min(times) < 0.3, times
+
+
+def test_every_command_has_help():
+    help_ = subprocess.run(
+        [sys.executable, "-m", "themis_data.cli", "--help"],
+        env=ENVIRONMENT,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+
+    assert [] == [
+        word for word in ("plan", "build", "verify", "inspect", "show", "explain", "clean") if word not in help_.stdout
+    ]
