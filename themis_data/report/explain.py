@@ -6,6 +6,7 @@ hundred thousand changes.
 """
 
 import re
+import textwrap
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,19 +15,17 @@ from typing import Any
 import polars as pl
 import pyarrow.parquet as pq
 from rich.console import Console
-from rich.padding import Padding
-from rich.text import Text
 
 from themis_data.dataset import RunFolder
 from themis_data.errors import CorruptData, MissingExtra, ThemisError, UnknownName
 from themis_data.lookup import find
 from themis_data.manifest import FileRecord, read_record, shard_record
-from themis_data.report.tables import BAD, GOOD, HEAD, LOUD, SOFT, console, count, say, settings, visible
+from themis_data.report.tables import BAD, GOOD, HEAD, LOUD, SOFT, console, count, decoded, say, settings, visible
 from themis_data.schema import schema
 
 MIN_CHARS = 6  # of the beginning of an id
 _CANDIDATES = 10  # of an ambiguous beginning, listed
-_CHILDREN = 5  # of a row that became several, named in a sentence
+_NAMED = 5  # of several rows or repositories, in a sentence
 _ID = re.compile(rf"[0-9a-f]{{{MIN_CHARS},64}}")
 _WHOLE_ID = re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})\b")
 
@@ -44,6 +43,9 @@ NOT_EMITTED = {
     "not_regular": "What it changes is no regular file.",
     "mode_only": "It changes the file's mode only, not its contents.",
     "path_not_utf8": "The path is not UTF-8.",
+    "path_too_long": "The path is longer than the source reads.",
+    "bad_date": "Its date lies outside of what a calendar has.",
+    "message_too_large": "The message is larger than the source reads.",
     "message_not_utf8": "The message is not UTF-8.",
     "missing_blob": "The repository does not have the file's contents (a partial clone).",
     "too_large": "A side of the file is larger than the source reads.",
@@ -90,9 +92,12 @@ class Run:
         counted = [entry for entry in self.manifest["funnel"] if entry["segment"] == segment["name"]]
         records = [shard_record(read_record(self.folder.root / shard["record"])) for shard in segment["shards"]]
         return Part(
-            segment=segment["name"], track=counted[0]["track"] if counted else segment["name"].split(".")[0],
-            steps=tuple(entry["step"] for entry in counted), is_source=not segment["reads"],
-            rows=self._paths([r.rows for r in records]), drops=self._paths([r.drops for r in records]),
+            segment=segment["name"],
+            track=counted[0]["track"] if counted else segment["name"].split(".")[0],
+            steps=tuple(entry["step"] for entry in counted),
+            is_source=not segment["reads"],
+            rows=self._paths([r.rows for r in records]),
+            drops=self._paths([r.drops for r in records]),
             commits=self._paths([r.side["commit"] for r in records if "commit" in r.side]),
         )
 
@@ -106,8 +111,10 @@ class Run:
         """
         wanted = text.strip().lower()
         if not _ID.fullmatch(wanted):
-            raise ThemisError(f"'{visible(text)}' is no id: expected a commit or a row id in hex, or at least its "
-                              f"first {MIN_CHARS} digits")
+            raise ThemisError(
+                f"'{visible(text)}' is no id: expected a commit or a row id in hex, or at least its "
+                f"first {MIN_CHARS} digits"
+            )
         found: dict[str, str] = {}
         for part in self.parts:
             for files in (part.commits, part.rows) if part.is_source else ():
@@ -180,8 +187,8 @@ class Run:
     def latest(self, row_id: str) -> dict[str, Any] | None:
         """A row as the last segment that wrote it left it, all columns; None where no shard has it."""
         for part in reversed(self.parts):
-            if part.rows:
-                rows = _select(part.rows, _columns(part.rows), pl.col("row_id") == row_id)
+            for path in part.rows if self.ids(part, [row_id]) else ():
+                rows = _select([path], _columns([path]), pl.col("row_id") == row_id)
                 if len(rows):
                     return rows.row(0, named=True)
         return None
@@ -202,7 +209,7 @@ class Run:
         named: dict[str, str] = {}
         for part in self.parts:
             for row in self.commits(part, [id_ for id_ in ids if id_ not in named]):
-                named[row["commit"]] = f"commit in {visible(row['repos'])}: \"{visible(row['subject'])}\""
+                named[row["commit"]] = f'commit in {visible(row["repos"])}: "{visible(row["subject"])}"'
             missing = [id_ for id_ in ids if id_ not in named]
             if not missing or not part.rows:
                 continue
@@ -223,6 +230,7 @@ class Run:
             "rows": sum(entry["rows_out"] for entry in self.manifest["funnel"] if entry["segment"] in from_sources),
             "read": [item["name"] if isinstance(item, dict) and "name" in item else str(item) for item in read],
             "listed_commits": sum(item.get("commits", 0) for item in read if isinstance(item, dict)),
+            "limit": self.manifest.get("limit"),
             "unreadable": sorted({str(what) for source in sources for what, _ in source["unreadable"]}),
         }
 
@@ -249,15 +257,17 @@ def _select(files: Sequence[Path], columns: Sequence[str], where: pl.Expr) -> pl
     if not files:
         return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
     try:
-        scan = pl.scan_parquet(list(files), glob=False, hive_partitioning=False, extra_columns="ignore")
+        scan = pl.scan_parquet(list(files), glob=False, hive_partitioning=False)
         return scan.filter(where).select(columns).collect()
     except (OSError, pl.exceptions.PolarsError) as error:
         raise _unusable(error) from error
 
 
 def _unusable(error: BaseException) -> CorruptData:
-    return CorruptData(f"a file that the manifest names cannot be read ({error}); run 'themis verify' on the folder, "
-                       f"and 'themis build' to make it again")
+    return CorruptData(
+        f"a file that the manifest names cannot be read ({error}); run 'themis verify' on the folder, "
+        f"and 'themis build' to make it again"
+    )
 
 
 def _is_in(column: str, ids: Collection[str]) -> pl.Expr:
@@ -287,13 +297,25 @@ def explain(folder: Path, id_: str) -> dict[str, Any]:
     run = Run(folder)
     asked = run.resolve(id_)
     if asked is None:
-        return {"asked": id_, "id": None, "kind": "unknown", "commit": None, "steps": [], "published": [],
-                "ends": "unknown", "searched": run.searched()}
+        return {
+            "asked": id_,
+            "id": None,
+            "kind": "unknown",
+            "commit": None,
+            "steps": [],
+            "published": [],
+            "ends": "unknown",
+            "searched": run.searched(),
+        }
     story = _Story(run, asked)
     steps = story.steps()
     outcomes = {step["outcome"] for step in steps}
     return {
-        "asked": id_, "id": asked.id, "kind": asked.kind, "commit": story.commit, "steps": steps,
+        "asked": id_,
+        "id": asked.id,
+        "kind": asked.kind,
+        "commit": story.commit,
+        "steps": steps,
         "published": [step["row_id"] for step in steps if step["outcome"] == "published"],
         "ends": next((end for end in ("published", "dropped", "not_emitted") if end in outcomes), "unknown"),
     }
@@ -375,12 +397,14 @@ class _Story:
                 sentence = self._became(part, family[row_id], own)
                 yield _step(part.segment, part.steps[-1], "became", row_id, sentence, became=own)
             else:
-                raise CorruptData(f"row {row_id} went into the segment {part.segment} and is neither in what it wrote "
-                                  f"nor among its drops; run 'themis verify' on {self._run.folder.root}")
+                raise CorruptData(
+                    f"row {row_id} went into the segment {part.segment} and is neither in what it wrote "
+                    f"nor among its drops; run 'themis verify' on {self._run.folder.root}"
+                )
 
     def _became(self, part: Part, children: list[str], own: list[str]) -> str:
         others = len(children) - len(own)
-        named = ", ".join(own[:_CHILDREN]) + (f" and {len(own) - _CHILDREN} more" if len(own) > _CHILDREN else "")
+        named = ", ".join(own[:_NAMED]) + (f" and {len(own) - _NAMED} more" if len(own) > _NAMED else "")
         beside = f", beside {others} other{'s' if others != 1 else ''}" if others else ""
         return f"It became the {_kind(part)}{'s' if len(own) != 1 else ''} {named}{beside}."
 
@@ -389,8 +413,16 @@ class _Story:
         seen = f" ({drop['detail']})" if drop["detail"] else ""
         meaning = _meaning(values.get("use"), drop["reason"])
         sentence = f"{drop['step']} dropped it: {drop['reason']}{seen}.{f' That is: {meaning}.' if meaning else ''}"
-        return _step(part.segment, drop["step"], "dropped", drop["row_id"], sentence, reason=drop["reason"],
-                     detail=drop["detail"], values=values)
+        return _step(
+            part.segment,
+            drop["step"],
+            "dropped",
+            drop["row_id"],
+            sentence,
+            reason=drop["reason"],
+            detail=drop["detail"],
+            values=values,
+        )
 
     def _release(self, live: list[str]) -> Iterator[dict[str, Any]]:
         places = self._run.published(live)
@@ -408,8 +440,12 @@ class _Story:
 
     def _name_others(self, steps: list[dict[str, Any]]) -> None:
         """Say what the ids in the details of drops stand for: the survivor, the commit that reverted."""
-        told = [(step, id_) for step in steps if step["outcome"] == "dropped"
-                for id_ in dict.fromkeys(_WHOLE_ID.findall(step["detail"] or ""))]
+        told = [
+            (step, id_)
+            for step in steps
+            if step["outcome"] == "dropped"
+            for id_ in dict.fromkeys(_WHOLE_ID.findall(step["detail"] or ""))
+        ]
         named = self._run.names({id_ for _, id_ in told}) if told else {}
         for step, id_ in told:
             if id_ in named:
@@ -420,12 +456,30 @@ def _merged(live: dict[str, list[str]]) -> list[str]:
     return list(dict.fromkeys(row_id for rows in live.values() for row_id in rows))
 
 
-def _step(segment: str, step: str, outcome: str, row_id: str | None, explanation: str, *, reason: str | None = None,
-          detail: str | None = None, values: dict[str, Any] | None = None, became: Sequence[str] = ()
-          ) -> dict[str, Any]:
-    chosen = {name: value for name, value in (values or {}).items() if name not in ("use", "seed")}
-    return {"segment": segment, "step": step, "outcome": outcome, "row_id": row_id, "reason": reason, "detail": detail,
-            "explanation": explanation, "settings": chosen, "became": list(became)}
+def _step(
+    segment: str,
+    step: str,
+    outcome: str,
+    row_id: str | None,
+    explanation: str,
+    *,
+    reason: str | None = None,
+    detail: str | None = None,
+    values: dict[str, Any] | None = None,
+    became: Sequence[str] = (),
+) -> dict[str, Any]:
+    chosen = {name: decoded(value) for name, value in (values or {}).items() if name not in ("use", "seed")}
+    return {
+        "segment": segment,
+        "step": step,
+        "outcome": outcome,
+        "row_id": row_id,
+        "reason": reason,
+        "detail": detail,
+        "explanation": explanation,
+        "settings": chosen,
+        "became": list(became),
+    }
 
 
 def _meaning(use: str | None, reason: str) -> str | None:
@@ -464,9 +518,11 @@ def print_story(story: dict[str, Any]) -> None:
     if commit is not None:
         if story["kind"] != "commit":
             say(out, f"commit {commit['commit']}", indent=2)
-        say(out, f"\"{visible(commit['subject'])}\"", indent=2)
+        say(out, f'"{visible(commit["subject"])}"', indent=2)
         where = visible(commit["path"]) if commit["path"] is not None else count(commit["num_paths"], "path")
         say(out, f"{visible(commit['repos'])}, {where}, {commit['committed_at']}", indent=2)
+        if len(commit["parents"]) > 1:
+            say(out, f"merges {' and '.join(visible(id_) for id_ in commit['parents'])}", indent=2)
         if commit["reverts"]:
             say(out, f"says that it reverts {', '.join(visible(id_) for id_ in commit['reverts'])}", indent=2)
     several = len({step["row_id"] for step in story["steps"]} - {None}) > 1
@@ -477,16 +533,18 @@ def print_story(story: dict[str, Any]) -> None:
             say(out, visible(segment))
         row = f"  {step['row_id'][:8]}" if several and step["row_id"] else ""
         style = _STYLES[step["outcome"]]
-        say(out, f"{visible(step['step']):<24}{step['outcome']:<12}{row}", style, indent=2)
+        say(out, f"{visible(step['step']):<24}{step['outcome']:<11}{row}".rstrip(), style, indent=2)
         if step["outcome"] != "kept":
             _say_why(out, step, style)
     say(out, _end(story), GOOD if story["ends"] == "published" else BAD)
 
 
 def _say_why(out: Console, step: dict[str, Any], style: str) -> None:
-    out.print(Padding(Text(visible(step["explanation"]), style=style), (0, 0, 0, 6)))
+    lines = textwrap.wrap(visible(step["explanation"]), out.width - 6, break_long_words=False, break_on_hyphens=False)
+    for line in lines:
+        say(out, line, style, indent=6)
     if step["settings"]:
-        out.print(Padding(Text(f"settings: {settings(step['settings'])}"), (0, 0, 0, 6)))
+        say(out, f"settings: {settings(step['settings'])}", indent=6)
 
 
 def _end(story: dict[str, Any]) -> str:
@@ -500,12 +558,17 @@ def _end(story: dict[str, Any]) -> str:
 def _unknown(story: dict[str, Any]) -> Iterator[str]:
     searched = story["searched"]
     yield f"Nothing in this build has an id that begins with {visible(story['asked'])}."
-    read = ", ".join(visible(name) for name in searched["read"]) or "no source"
+    read = ", ".join(visible(name) for name in searched["read"][:_NAMED]) or "no source"
+    if len(searched["read"]) > _NAMED:
+        read += f" and {len(searched['read']) - _NAMED} more"
     amount = f"{count(searched['commits'], 'commit')} and {count(searched['rows'], 'row')}"
     yield f"Looked at {amount} of {read}, and at all that was made of them."
-    if searched["commits"] < searched["listed_commits"]:
-        yield (f"The sources list {searched['listed_commits']:,} commits: some are shared by forks, or --limit was "
-               f"given, or a unit could not be read.")
+    if searched["limit"] is not None:
+        yield f"The build took a sample of {count(searched['limit'], 'unit')} of each source (--limit)."
+    elif searched["commits"] < searched["listed_commits"]:
+        yield (
+            f"The sources list {searched['listed_commits']:,} commits: forks share some, or a unit could not be read."
+        )
     for what in searched["unreadable"]:
         yield f"{visible(what)} could not be read: its commits are not known."
     yield "A commit that no chosen ref leads to is not read: see the setting refs of git_history."

@@ -15,6 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from themis_data.report.tables import visible
+
 
 class Bars:
     """One bar a step, with rate and time left."""
@@ -27,7 +29,7 @@ class Bars:
         return lambda count: self._progress.advance(task, count)
 
     def note(self, text: str) -> None:
-        self._progress.console.print(text, markup=False, highlight=False)
+        self._progress.console.print(visible(text, lines=True), markup=False, highlight=False)
 
 
 class Lines:
@@ -45,7 +47,7 @@ class Lines:
         return advance
 
     def note(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        print(visible(text, lines=True), file=sys.stderr, flush=True)
 
 
 @contextmanager

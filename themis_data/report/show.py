@@ -6,19 +6,43 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
 from themis_data.errors import ThemisError
 from themis_data.report.explain import Run, explain
-from themis_data.report.tables import BAD, GOOD, HEAD, LOUD, SOFT, console, say, visible
+from themis_data.report.tables import BAD, GOOD, HEAD, LOUD, SOFT, console, count, say, visible
 
 _CONTEXT = 3  # unchanged lines around a changed one
 _TEXT_LINES = 30  # of a prompt, unless all are asked for
 _MOST_ROWS = 3  # that one commit or task led to
-_LABEL = ("criterion", "also_matches", "language", "label_detail", "evidence", "strength", "changed_share",
-          "system_kind", "prompt_by", "is_bot", "task", "entry_point", "demo_only")
-_LINEAGE = ("source", "repository", "repos", "commit", "subject", "path", "committed_at", "license", "license_class",
-            "old_blob", "new_blob", "parent_ids")
+_LABEL = (
+    "criterion",
+    "also_matches",
+    "language",
+    "label_detail",
+    "evidence",
+    "strength",
+    "changed_share",
+    "system_kind",
+    "prompt_by",
+    "is_bot",
+    "task",
+    "entry_point",
+    "demo_only",
+)
+_LINEAGE = (
+    "source",
+    "repository",
+    "repos",
+    "commit",
+    "subject",
+    "path",
+    "committed_at",
+    "license",
+    "license_class",
+    "old_blob",
+    "new_blob",
+    "parent_ids",
+)
 
 
 def print_row(folder: Path, id_: str, *, full: bool) -> None:
@@ -31,8 +55,10 @@ def print_row(folder: Path, id_: str, *, full: bool) -> None:
     story = explain(folder, id_)
     if story["kind"] == "unknown":
         searched = story["searched"]
-        raise ThemisError(f"no row and no commit begins with '{visible(id_)}', among {searched['commits']:,} commits "
-                          f"and {searched['rows']:,} rows; 'themis explain' says what was searched")
+        raise ThemisError(
+            f"no row and no commit begins with '{visible(id_)}', among {searched['commits']:,} commits "
+            f"and {searched['rows']:,} rows; 'themis explain' says what was searched"
+        )
     if story["ends"] == "not_emitted":
         step = next(step for step in story["steps"] if step["outcome"] == "not_emitted")
         why = f"{visible(step['reason'])}. {visible(step['explanation'])}"
@@ -111,17 +137,26 @@ def _block(out: Console, title: str, text: str | None, *, full: bool) -> None:
     for line in lines if full else lines[:_TEXT_LINES]:
         say(out, line, indent=2)
     if len(lines) > _TEXT_LINES and not full:
-        say(out, f"... and {len(lines) - _TEXT_LINES} more lines (--full shows them)", SOFT, indent=2)
+        say(out, f"... and {count(len(lines) - _TEXT_LINES, 'more line')} (--full shows all)", SOFT, indent=2)
 
 
 def _diff(out: Console, before: str, after: str, from_: str, to: str, *, full: bool) -> None:
-    """A unified diff. Lines end at line feeds only; other line ends and invisible characters are written out."""
+    """A unified diff. Lines end at line feeds only; other line ends and invisible characters are written out, and where
+    the sides differ in white space alone, that too."""
     say(out, f"{from_} -> {to}", HEAD)
     one, other = before.split("\n"), after.split("\n")
     context = max(len(one), len(other)) if full else _CONTEXT
     lines = list(difflib.unified_diff(one, other, from_, to, n=context, lineterm=""))
+    is_blank = before.split() == after.split()
     for number, line in enumerate(lines):
         style = HEAD if number < 2 else {"+": GOOD, "-": BAD, "@": "cyan"}.get(line[:1], "")
-        out.print(Text(visible(line, lines=True), style=style), soft_wrap=True)
+        say(out, _blanks_shown(line) if is_blank else visible(line, lines=True), style)
     if not lines:
         say(out, "both sides are the same", LOUD)
+    elif is_blank:
+        say(out, "white space only: a tab is written as \\t, a blank at the end of a line as \u00b7", SOFT)
+
+
+def _blanks_shown(line: str) -> str:
+    stripped = line[:1] + line[1:].rstrip(" ")
+    return visible(stripped) + "\u00b7" * (len(line) - len(stripped))

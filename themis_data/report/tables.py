@@ -21,6 +21,7 @@ LOUD, GOOD, BAD, HEAD, SOFT = "bold red", "green", "red", "bold", "dim"
 # Controls, format characters (which turn the direction of text, or are invisible), lone surrogates, line separators.
 _INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _COUNTED = {"source": "Source", "license": "Licence", "evidence": "Evidence", "system_kind": "System prompt"}
+_LINE_ITEMS = 8  # of counts on one line
 _LIST_ROWS = 15  # of a list of counts; all of them with --json
 
 
@@ -33,10 +34,14 @@ class _Visible(dict[int, str]):
     def __missing__(self, code: int) -> str:
         character = chr(code)
         if unicodedata.category(character) in _INVISIBLE:
-            character = character.encode("ascii", "backslashreplace").decode("ascii")
-            character = _SHORT.get(character, character)
+            character = _SHORT.get(character) or _code(code)
         self[code] = character
         return character
+
+
+def _code(code: int) -> str:
+    """As Python and JSON write it."""
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -66,7 +71,7 @@ def say(out: Console, text: str, style: str = "", *, indent: int = 0) -> None:
 
 def grid(*columns: str | tuple[str, JustifyMethod]) -> Table:
     """A table without lines; a column is its title, or (title, alignment)."""
-    table = Table(box=None, header_style=HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
+    table = Table(box=None, header_style=HEAD, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
         title, justify = column if isinstance(column, tuple) else (column, "left")
         table.add_column(Text(title), justify=justify, overflow="fold", no_wrap=justify == "right")
@@ -90,24 +95,32 @@ def share(part: float, whole: float) -> str:
     return f"{text} %"
 
 
-def count(number: int, one: str, many: str | None = None) -> str:
+def count(number: int, one: str) -> str:
     """`1 pair`, `2,000 pairs`."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"
+
+
+def decoded(value: Any) -> Any:
+    """A setting out of a manifest as plain values; a fraction is held there as {"float": HEX}, exact to the bit."""
+    if isinstance(value, Mapping):
+        if set(value) == {"float"}:
+            return float.fromhex(str(value["float"]))
+        return {key: decoded(item) for key, item in value.items()}
+    return [decoded(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def setting(value: Any) -> str:
     """A setting as a pipeline would have it, on one line."""
+    value = decoded(value)
     if value is None:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, Mapping):
-        if set(value) == {"float"}:  # how a fingerprint holds it, to the last bit
-            return f"{float.fromhex(str(value['float'])):g}"
         return "{" + ", ".join(f"{visible(key)}: {setting(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(setting(item) for item in value) + "]"
-    return visible(value)
+    return f"{value:g}" if isinstance(value, float) else visible(value)
 
 
 def settings(values: Mapping[str, Any]) -> str:
@@ -163,8 +176,8 @@ def print_built(built: "Built", folder: Path) -> None:
     for title in ("criterion", "language", "source"):
         counted = manifest["counts"].get(title, {})
         if counted:
-            shown = [f"{visible(key)} {number:,}" for key, number in list(counted.items())[:8]]
-            more = f", and {len(counted) - 8} more" if len(counted) > 8 else ""
+            shown = [f"{visible(key)} {number:,}" for key, number in _largest_first(counted)[:_LINE_ITEMS]]
+            more = f", and {len(counted) - _LINE_ITEMS} more" if len(counted) > _LINE_ITEMS else ""
             say(out, f"{title}: {', '.join(shown)}{more}", indent=2)
     if built.shards_done:
         say(out, f"{count(built.shards_done, 'shard')} done, {built.shards_skipped:,} skipped as unchanged", indent=2)
@@ -172,6 +185,7 @@ def print_built(built: "Built", folder: Path) -> None:
         say(out, f"nothing had changed: all {count(built.shards_skipped, 'shard')} skipped", indent=2)
     if not rows:
         _say_where_rows_went(out, manifest["funnel"])
+    _say_sample(out, manifest)
     _say_benchmark(out, manifest)
     _say_unreadable(out, built.unreadable)
     _say_warnings(out, manifest["sources"])
@@ -207,12 +221,17 @@ def _first_id(path: Path, schema_name: str) -> str:
 def _say_where_rows_went(out: Console, funnel: Sequence[Mapping[str, Any]]) -> None:
     """Where a build ends in nothing, the step that lost most says more than the table of all of them."""
     lost = max(funnel, key=lambda f: sum(f["dropped"].values()), default=None)
-    if lost is None or not lost["dropped"]:
+    if lost is None or not any(lost["dropped"].values()):
         say(out, "No rows came in: see the warnings, and the source's settings", LOUD, indent=2)
         return
-    reason, number = max(lost["dropped"].items(), key=lambda item: item[1])
-    say(out, f"Nothing is left. Most was dropped by {visible(lost['step'])}: {visible(reason)} {number:,} "
-             f"of {lost['rows_in']:,}", LOUD, indent=2)
+    reason, number = _largest_first(lost["dropped"])[0]
+    say(
+        out,
+        f"Nothing is left. Most was dropped by {visible(lost['step'])}: {visible(reason)} {number:,} "
+        f"of {lost['rows_in']:,}",
+        LOUD,
+        indent=2,
+    )
 
 
 def print_manifest(manifest: Mapping[str, Any]) -> None:
@@ -221,8 +240,8 @@ def print_manifest(manifest: Mapping[str, Any]) -> None:
     rows = manifest["rows"]
     name = f"{visible(manifest['name'])} {visible(manifest['version'])}"
     say(out, f"{name}: {count(rows, 'pair')}", HEAD if rows else LOUD)
-    say(out, f"built {visible(manifest['created_at'])} by themis_data {visible(manifest['tool'])}, "
-             f"seed {manifest['seed']}, fingerprint {visible(manifest['fingerprint'])}")
+    say(out, f"built {visible(manifest['created_at'])} by themis_data {visible(manifest['tool'])}")
+    say(out, f"seed {manifest['seed']}, fingerprint {visible(manifest['fingerprint'])}")
     unreadable = _unreadable(manifest["sources"])
     if unreadable:
         say(out, f"INCOMPLETE: {count(len(unreadable), 'input')} could not be read, see the end", LOUD)
@@ -233,6 +252,7 @@ def print_manifest(manifest: Mapping[str, Any]) -> None:
     _print_configs(out, manifest["configs"])
     if not rows:
         _say_where_rows_went(out, manifest["funnel"])
+    _say_sample(out, manifest)
     _say_benchmark(out, manifest)
     _say_warnings(out, manifest["sources"])
     _say_unreadable(out, unreadable)
@@ -278,8 +298,17 @@ def _print_funnel(out: Console, funnel: Sequence[Mapping[str, Any]]) -> None:
             fill(table, [visible(track), "", "", "", "", ""], HEAD)
         name = visible(entry["step"]) + (" (goes on)" if entry["step"] in seen else "")
         seen.add(entry["step"])
-        fill(table, [f"  {name}", f"{entry['rows_in']:,}", f"{entry['rows_out']:,}",
-                     share(entry["parents_kept"], entry["rows_in"]), f"{entry['seconds']:.1f}", _dropped(entry)])
+        fill(
+            table,
+            [
+                f"  {name}",
+                f"{entry['rows_in']:,}",
+                f"{entry['rows_out']:,}",
+                share(entry["parents_kept"], entry["rows_in"]),
+                f"{entry['seconds']:.1f}",
+                _dropped(entry),
+            ],
+        )
     out.print(table)
     say(out, "kept: share of the rows in that went on or became others; for a source, of what it looked at", SOFT)
 
@@ -287,12 +316,16 @@ def _print_funnel(out: Console, funnel: Sequence[Mapping[str, Any]]) -> None:
 def _dropped(entry: Mapping[str, Any]) -> Text:
     if not entry["rows_in"]:
         return Text("Nothing came in", LOUD)
-    dropped = sorted(((number, reason) for reason, number in entry["dropped"].items() if number),
-                     key=lambda item: (-item[0], item[1]))
+    dropped = _largest_first(entry["dropped"])
     if not dropped:
         return Text("Nothing was dropped", SOFT)
-    width = len(f"{dropped[0][0]:,}")
-    return Text("\n".join(f"{number:>{width},} {visible(reason)}" for number, reason in dropped))
+    width = len(f"{dropped[0][1]:,}")
+    return Text("\n".join(f"{number:>{width},} {visible(reason)}" for reason, number in dropped))
+
+
+def _largest_first(counted: Mapping[str, int]) -> list[tuple[str, int]]:
+    """A record holds its keys in alphabetical order; people look for the large ones."""
+    return sorted(((name, number) for name, number in counted.items() if number), key=lambda item: (-item[1], item[0]))
 
 
 def _print_counts(out: Console, counts: Mapping[str, Mapping[str, int]]) -> None:
@@ -301,20 +334,33 @@ def _print_counts(out: Console, counts: Mapping[str, Mapping[str, int]]) -> None
     if not slices:
         say(out, "nothing")
         return
-    languages = list(counts["language"])
+    languages = [language for language, _ in _largest_first(counts["language"])]
     for chunk in _chunks(languages, out.width):
         is_last = chunk[-1] == languages[-1]
         titles: list[tuple[str, JustifyMethod]] = [(visible(language), "right") for language in chunk]
         if is_last:
             titles.append(("all", "right"))
         table = grid("", *titles)
-        for criterion, total in counts["criterion"].items():
+        for criterion, total in _largest_first(counts["criterion"]):
             cells = [slices.get((criterion, language), 0) for language in chunk]
-            fill(table, [visible(criterion), *(f"{number:,}" if number else "-" for number in cells),
-                         *([f"{total:,}"] if is_last else [])])
+            fill(
+                table,
+                [
+                    visible(criterion),
+                    *(f"{number:,}" if number else "-" for number in cells),
+                    *([f"{total:,}"] if is_last else []),
+                ],
+            )
         sums = [counts["language"][language] for language in chunk]
-        fill(table, ["all", *(f"{number:,}" for number in sums),
-                     *([f"{sum(counts['criterion'].values()):,}"] if is_last else [])], HEAD)
+        fill(
+            table,
+            [
+                "all",
+                *(f"{number:,}" for number in sums),
+                *([f"{sum(counts['criterion'].values()):,}"] if is_last else []),
+            ],
+            HEAD,
+        )
         out.print(table)
         if not is_last:
             say(out, "")
@@ -343,7 +389,7 @@ def _print_shares(out: Console, counted: Mapping[str, int]) -> None:
     total = sum(counted.values())
     table = grid("", ("pairs", "right"), ("share", "right"))
     table.show_header = False
-    listed = list(counted.items())
+    listed = _largest_first(counted)
     for name, number in listed[:_LIST_ROWS]:
         fill(table, [f"  {visible(name)}", f"{number:,}", share(number, total)])
     rest = sum(number for _, number in listed[_LIST_ROWS:])
@@ -360,11 +406,17 @@ def _print_audit(out: Console, audit: Sequence[Mapping[str, Any]]) -> None:
         return
     table = grid("criterion", ("pairs", "right"), ("chosen longer", "right"), ("length accuracy", "right"))
     for entry in slices:
-        fill(table, [visible(entry["criterion"]), f"{entry['pairs']:,}", share(entry["chosen_longer"], 1),
-                     share(entry["length_accuracy"], 1)])
+        fill(
+            table,
+            [
+                visible(entry["criterion"]),
+                f"{entry['pairs']:,}",
+                share(entry["chosen_longer"], 1),
+                share(entry["length_accuracy"], 1),
+            ],
+        )
     out.print(table)
-    say(out, "length accuracy: what 'the longer wins' or 'the shorter wins' gets right, whichever is better; chance is "
-             "50 %", SOFT)
+    say(out, "length accuracy: how often the better of 'longer wins' and 'shorter wins' is right; chance is 50 %", SOFT)
 
 
 def _print_configs(out: Console, configs: Mapping[str, Mapping[str, Any]]) -> None:
@@ -380,11 +432,20 @@ def _print_configs(out: Console, configs: Mapping[str, Mapping[str, Any]]) -> No
         say(out, "left out: pairs whose language or criterion the configuration's labels lack; the others have them")
 
 
+def _say_sample(out: Console, manifest: Mapping[str, Any]) -> None:
+    if manifest.get("limit") is not None:
+        say(out, f"a sample: {count(manifest['limit'], 'unit')} of each source (--limit)", "yellow", indent=2)
+
+
 def _say_benchmark(out: Console, manifest: Mapping[str, Any]) -> None:
     number = manifest["counts"].get("demo_only", {}).get("true", 0)
     if number:
-        say(out, f"{count(number, 'pair')} of benchmark material (demo_only): for trying the tool, not for training",
-            "yellow", indent=2)
+        say(
+            out,
+            f"{count(number, 'pair')} of benchmark material (demo_only): for trying the tool, not for training",
+            "yellow",
+            indent=2,
+        )
 
 
 def _unreadable(sources: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
