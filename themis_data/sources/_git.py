@@ -30,6 +30,7 @@ _HELPER = re.compile(r"[A-Za-z0-9]+::")  # git's way to name a transport program
 _USER = re.compile(r"(://)[^/\s]*@")
 _QUERY = re.compile(r"(://[^\s?#'\"]*)[?#][^\s'\"]*")
 _MEMORY_LIMIT = 4 * 1024**3  # bytes of private memory for one git process; packs are mapped and do not count
+_FETCHED = "refs/themis/"
 _CLONE_LIMIT = 32 * 1024**3  # bytes of one file that a fetch may write
 _TEXT_LIMIT = 64 * 1024**2  # bytes of a source's own text file (config, packed-refs ...) that are looked at
 
@@ -108,17 +109,24 @@ def open_repository(path: Path) -> Repository:
         config = _read_config(_text(common / "config"))
         ref_format = config.get("extensions.refstorage", "files")
         if ref_format != "files":
-            raise SourceError(f"{path}: its refs are stored as {ref_format!r}; only 'files' can be read. "
-                              f"Clone it with 'git clone --mirror --ref-format=files'")  # fmt: skip
+            raise SourceError(
+                f"{path}: its refs are stored as {ref_format!r}; only 'files' can be read. "
+                f"Clone it with 'git clone --mirror --ref-format=files'"
+            )
         object_format = config.get("extensions.objectformat", "sha1")
         if object_format not in ("sha1", "sha256"):
             raise SourceError(f"{path}: its objects are named by {object_format!r}; expected sha1 or sha256")
         shallow = common / "shallow"
-        objects = Objects(label=str(path), folder=common / "objects", object_format=object_format,
-                          shallow=shallow if _text(shallow) else None)  # fmt: skip
+        objects = Objects(
+            label=str(path),
+            folder=common / "objects",
+            object_format=object_format,
+            shallow=shallow if _text(shallow) else None,
+        )
         origin = config.get("remote.origin.url")
-        return Repository(objects=objects, refs=_read_refs(git_dir, common),
-                          origin=without_credentials(origin) if origin else None)  # fmt: skip
+        return Repository(
+            objects=objects, refs=_read_refs(git_dir, common), origin=without_credentials(origin) if origin else None
+        )
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror}") from error
 
@@ -130,8 +138,9 @@ def _git_dir(path: Path) -> Path:
     link = _text(dot_git).strip()
     linked = (path / link.removeprefix("gitdir: ")).resolve() if link.startswith("gitdir: ") else None
     for candidate in (linked, dot_git, path):
-        if candidate and (candidate / "HEAD").is_file() and any((candidate / n).exists() for n in ("objects", "commondir")):
-            return candidate.resolve()
+        if candidate and (candidate / "HEAD").is_file():
+            if (candidate / "objects").is_dir() or (candidate / "commondir").is_file():
+                return candidate.resolve()
     raise SourceError(f"{path}: no git repository (no .git there, and no bare repository either)")
 
 
@@ -203,8 +212,15 @@ class Git:
         with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
             stdin.write("".join(f"{line}\n" for line in lines).encode("ascii"))
             stdin.seek(0)
-            process = subprocess.Popen(["git", *arguments], stdin=stdin, stdout=subprocess.PIPE, stderr=stderr,
-                                       env=self.environment, cwd="/", start_new_session=True)  # fmt: skip
+            process = subprocess.Popen(
+                ["git", *arguments],
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env=self.environment,
+                cwd="/",
+                start_new_session=True,
+            )
             assert process.stdout is not None
             with _watched(process, self.timeout_s) as is_late, process.stdout as stdout:
                 resource.prlimit(process.pid, resource.RLIMIT_DATA, (_MEMORY_LIMIT, _MEMORY_LIMIT))
@@ -222,13 +238,15 @@ class Git:
             stderr.seek(0)
             said = stderr.read(2000)
             if is_late.is_set():
-                said = f"took longer than {self.timeout_s:.0f} s".encode()
+                said = f"took longer than {self.timeout_s:g} s".encode()
             elif code == -signal.SIGXFSZ:
                 said = f"wanted to write more than {self.file_limit} bytes into one file".encode()
             if told is not None and not said:
                 raise told
-            if told is not None or code:
-                raise SourceError(f"{self.label}: git {arguments[0]} failed: {_shown(said) or f'exit {code}'}") from told
+            # git goes on where an object is corrupt, as if it were missing.
+            if told is not None or code or re.search(rb"^error: ", said, re.MULTILINE):
+                why = _shown(said) or f"exit {code}"
+                raise SourceError(f"{self.label}: git {arguments[0]} failed: {why}") from told
 
 
 def _shown(said: bytes) -> str:
@@ -238,7 +256,7 @@ def _shown(said: bytes) -> str:
 
 @contextmanager
 def _watched(process: subprocess.Popen[bytes], timeout_s: float) -> Iterator[threading.Event]:
-    """Sees to it that a process and its children end: when it takes too long (the event is set) or is no longer wanted."""
+    """Ends a process and its children: when it takes too long (then the event is set), or is no longer wanted."""
     is_late = threading.Event()
 
     def stop() -> None:
@@ -262,8 +280,19 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-_KEPT = ("PATH", "SSH_AUTH_SOCK", "SSL_CERT_FILE", "SSL_CERT_DIR", "http_proxy", "https_proxy", "no_proxy", "all_proxy",
-         "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")  # fmt: skip
+_KEPT = (
+    "PATH",
+    "SSH_AUTH_SOCK",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "all_proxy",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+)
 
 
 def _environment(**extra: str) -> dict[str, str]:
@@ -300,6 +329,8 @@ def open_git(objects: Objects, *, timeout_s: float) -> Iterator[Git]:
 def fetch_clone(url: str, git_dir: Path, refs: Sequence[str], *, timeout_s: float) -> Repository:
     """Bring a remote repository's history into a bare repository of ours, or bring it up to date.
 
+    One process at a time may do so: what another left behind is taken away.
+
     Raises SourceError when the remote cannot be read.
     """
     _require_git()
@@ -310,13 +341,29 @@ def fetch_clone(url: str, git_dir: Path, refs: Sequence[str], *, timeout_s: floa
     if not (git_dir / "HEAD").exists():
         git_dir.mkdir(parents=True, exist_ok=True)
         _make_git_dir(git_dir, "sha1")
+    for leftover in (*git_dir.rglob("*.lock"), *git_dir.glob("objects/pack/tmp_*")):  # of a fetch that was killed
+        leftover.unlink()
     url, authorization = _authorization(url, parts)
-    git = Git(label=label, environment=_environment(GIT_DIR=str(git_dir), **authorization), timeout_s=timeout_s,
-              file_limit=_CLONE_LIMIT)  # fmt: skip
-    git.output("fetch", "--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-maintenance",
-               "--prune", "--", url, *(f"+{ref}:refs/themis/{ref}" for ref in refs))  # fmt: skip
+    git = Git(
+        label=label,
+        environment=_environment(GIT_DIR=str(git_dir), **authorization),
+        timeout_s=timeout_s,
+        file_limit=_CLONE_LIMIT,
+    )
+    git.output(
+        "fetch",
+        "--quiet",
+        "--no-tags",
+        "--no-recurse-submodules",
+        "--no-write-fetch-head",
+        "--no-auto-maintenance",
+        "--prune",
+        "--",
+        url,
+        *(f"+{ref}:{_FETCHED}{ref}" for ref in refs),
+    )
     clone = open_repository(git_dir)
-    fetched = {ref.removeprefix("refs/themis/"): tip for ref, tip in clone.refs.items() if ref.startswith("refs/themis/")}
+    fetched = {ref.removeprefix(_FETCHED): tip for ref, tip in clone.refs.items() if ref.startswith(_FETCHED)}
     objects = Objects(label=label, folder=clone.objects.folder, shallow=clone.objects.shallow)
     return Repository(objects=objects, refs=fetched, origin=label)
 
@@ -337,8 +384,8 @@ def _authorization(url: str, parts: SplitResult) -> tuple[str, dict[str, str]]:
     return without_user(url), environment
 
 
-# A commit-graph may be stale, or lie; commits are read as they are. Packs are kept as they come, and nothing is tidied up
-# behind our back.
+# A commit-graph may be stale, or lie; commits are read as they are. Packs are kept as they come, and nothing is tidied
+# up behind our back.
 _CONFIG = """[core]
 \tbare = true
 \trepositoryformatversion = {version}

@@ -5,10 +5,10 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import IO, Annotated, Any, ClassVar, NamedTuple
 
 import pyarrow as pa
 
@@ -20,26 +20,30 @@ from themis_data.manifest import write_atomically
 from themis_data.schema import schema
 from themis_data.sources._git import (
     Git,
+    Objects,
     Repository,
     fetch_clone,
-    is_url,
+    local_path,
     open_git,
     open_repository,
     public_name,
     without_credentials,
+    without_user,
 )
 from themis_data.text.edits import edit_key
 from themis_data.text.licenses import license_class, recognise_license
 from themis_data.text.messages import is_bot, reverted_commits, without_people
 
 _EDIT_KEYS = 64  # a commit
+_MESSAGE_BYTES = 64 * 1024
+_PATH_BYTES = 4096  # longer ones cannot be checked out
+_LATEST = 253_402_300_799  # the last second of the year 9999, which is all that calendars take
+_LICENSE_BYTES = 1024 * 1024
 _REGULAR = (b"100644", b"100755")
 _MODES = {b"160000": "submodule", b"120000": "symlink"}
 _STATUS = {b"A": "added", b"D": "deleted", b"T": "type_changed"}
-_LICENSE_FILE = re.compile(
-    rb"100(?:644|755) ((?:LICEN[CS]ES?|COPYING|COPYRIGHT|UNLICEN[CS]E|MIT-LICEN[CS]E)(?![-._]doc)(?:[-._][^\0/]*)?)\0(.{%d})",
-    re.DOTALL | re.IGNORECASE,
-)
+# Reasons why a commit is no candidate although it modifies one regular file and does nothing else.
+AFTER_SHAPE = ("path_not_utf8", "path_too_long", "bad_date", "message_too_large")
 _BATCH_ROWS, _BATCH_BYTES = 512, 16 * 1024 * 1024
 
 
@@ -50,21 +54,9 @@ class RepositoryRef:
     path: str  # a folder or a URL
     name: str | None = None  # host/owner/name
 
-
-class Entry(NamedTuple):
-    """A candidate: one commit, one modified regular file. Raw, as git gave it."""
-
-    commit: str
-    tree: str
-    parents: list[str]
-    committed_at: int
-    authored_at: int
-    email: bytes
-    author: bytes
-    message: bytes
-    path: bytes
-    old_blob: str
-    new_blob: str
+    def __post_init__(self) -> None:
+        if self.name is not None and not re.fullmatch(r"[^\s,]+", self.name):
+            raise ValueError(f"repository name {self.name!r}: expected host/owner/name, without spaces or commas")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +65,7 @@ class GitHistory:
 
     Every commit, emitted or not, is a row of the side table `commit`, with the reason why it gave no change: merge,
     root, empty, many_paths, added, deleted, type_changed, submodule, symlink, not_regular, mode_only, path_not_utf8,
-    message_not_utf8, missing_blob, too_large, empty_side, binary, not_utf8.
+    path_too_long, bad_date, message_too_large, message_not_utf8, missing_blob, too_large, empty_side, binary, not_utf8.
     A repository that cannot be read is reported, and the others go on.
     """
 
@@ -92,329 +84,471 @@ class GitHistory:
         """Units of at most `unit_commits` commits, oldest round first; a commit of several forks is read once."""
         if not self.repos:
             return Listing(units=(), identity=[], warnings=("no repositories given: set repos to folders or URLs",))
-        histories: list[_History] = []
-        unreadable, warnings = [], []
+        found: list[_Found] = []
+        unreadable: list[tuple[str, str]] = []
         for given in self.repos:
             reference = given if isinstance(given, RepositoryRef) else RepositoryRef(path=given)
             try:
-                history = self._history(reference, memory)
+                found.append(self._look(reference, memory))
             except SourceError as error:
                 unreadable.append((without_credentials(reference.path), str(error)))
+        found, alike = _one_of_each_name(found)
+        unreadable += alike
+        identity: list[dict[str, Any]] = []
+        histories: list[_History] = []
+        warnings: list[str] = []
+        for one in found:
+            try:
+                rounds = self._rounds(one, memory) if one.tips else ()
+            except SourceError as error:
+                unreadable.append((one.label, str(error)))
                 continue
-            if history.repository.shallow:
-                warnings.append(f"{history.name}: a shallow clone, so its history is cut and its oldest commit gives no "
-                                f"change; 'git fetch --unshallow' brings the rest")  # fmt: skip
-            if not any(history.rounds):
-                warnings.append(f"{history.name}: no commits to read")
-            histories.append(history)
-        histories.sort(key=lambda history: history.name)
-        units = [unit for history, repos in _assign(histories) for unit in self._cut(history, repos)]
-        identity = [{"name": h.name, "tips": list(h.tips), "commits": sum(map(len, h.rounds))} for h in histories]
+            histories.append(_History(name=one.name, objects=one.repository.objects, roots=one.roots, rounds=rounds))
+            identity.append({"name": one.name, "tips": list(one.tips), "commits": sum(map(len, rounds))})
+            warnings += self._warnings(one)
+        units = [
+            unit
+            for history, reading in zip(histories, _assign(histories), strict=True)
+            for unit in self._cut(history, reading)
+        ]
         return Listing(units=tuple(units), identity=identity, unreadable=tuple(unreadable), warnings=tuple(warnings))
 
-    def _history(self, reference: RepositoryRef, memory: Path) -> "_History":
-        if is_url(reference.path):
-            clone = memory / "clones" / f"{digest(without_credentials(reference.path))}.git"
-            repository = fetch_clone(reference.path, clone, self.refs, timeout_s=self.timeout_s)
+    def _look(self, reference: RepositoryRef, memory: Path) -> "_Found":
+        folder = local_path(reference.path)
+        if folder is not None:
+            repository = open_repository(folder)
         else:
-            repository = open_repository(Path(reference.path))
-        tips = sorted({tip for ref, tip in repository.refs.items() if any(fnmatch.fnmatchcase(ref, p) for p in self.refs)})
-        with open_git(repository, timeout_s=self.timeout_s) as git:
-            roots = sorted(_ids(git, "rev-list", "--max-parents=0", "--stdin", lines=tips)) if tips else []
-            name = reference.name or (public_name(repository.origin) if repository.origin else None)
-            name = name or f"local/{roots[0] if roots else 'empty'}"
-            rounds = self._rounds(git, name, tips, memory) if tips else ()
-        return _History(name=name, repository=repository, tips=tuple(tips), roots=frozenset(roots), rounds=rounds)
+            clone = memory / "clones" / f"{digest(without_user(reference.path))}.git"
+            repository = fetch_clone(reference.path, clone, self.refs, timeout_s=self.timeout_s)
+        refs = repository.refs
+        tips = sorted({refs[ref] for ref in refs if any(fnmatch.fnmatchcase(ref, pattern) for pattern in self.refs)})
+        commits, roots = _history(repository.objects, tips, self.timeout_s)
+        name = reference.name or (public_name(repository.origin) if repository.origin else None)
+        return _Found(
+            label=without_credentials(reference.path),
+            name=name or f"local/{min(roots, default='empty')}",
+            repository=repository,
+            tips=tuple(tips),
+            commits=commits,
+            roots=frozenset(roots),
+        )
 
-    def _rounds(self, git: Git, name: str, tips: list[str], memory: Path) -> tuple[tuple[str, ...], ...]:
+    def _warnings(self, found: "_Found") -> Iterator[str]:
+        if found.repository.objects.shallow:
+            yield (
+                f"{found.name}: a shallow clone, so its history is cut and its oldest commit gives no change; "
+                f"'git fetch --unshallow' brings the rest"
+            )
+        if not found.tips:
+            known = sorted(found.repository.refs)[:5]
+            yield (
+                f"{found.name}: no commits to read, as none of its refs is one of {list(self.refs)}; "
+                f"it has {known or 'none'}"
+            )
+
+    def _rounds(self, found: "_Found", memory: Path) -> tuple[tuple[str, ...], ...]:
         """Commits of each round, oldest first. A build that finds new tips adds a round and leaves the earlier ones as
         they are; where an earlier tip is no longer an ancestor, history was rewritten and the rounds start anew."""
-        path = memory / "rounds" / f"{digest([name, list(self.refs)])}.json"
-        earlier: list[list[str]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-        if earlier and earlier[-1] != tips:
-            known = [f"^{tip}" for tip in tips]
-            try:
-                is_rewritten = any(_ids(git, "rev-list", "--max-count=1", "--stdin", lines=[*old, *known]) for old in earlier)
-            except SourceError:  # an earlier tip is gone altogether
-                is_rewritten = True
-            earlier = [] if is_rewritten else earlier
-        ends = earlier if earlier and earlier[-1] == tips else [*earlier, tips]
-        write_atomically(path, json.dumps(ends).encode())
-        rounds, before = [], list[str]()
-        for end in ends:
-            commits = _ids(git, "rev-list", "--topo-order", "--reverse", "--stdin", lines=[*end, *(f"^{c}" for c in before)])
-            rounds.append(tuple(commits))
-            before = end
+        path, tips = memory / "rounds" / f"{digest([found.name, list(self.refs)])}.json", list(found.tips)
+        ends: list[list[str]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+        with open_git(found.repository.objects, timeout_s=self.timeout_s) as git:
+            if not ends or ends[-1] != tips:
+                is_rewritten = not set(found.commits).issuperset(_peeled(git, [tip for end in ends for tip in end]))
+                ends = [tips] if is_rewritten else [*ends, tips]
+                write_atomically(path, json.dumps(ends).encode())
+            if len(ends) == 1:
+                return (found.commits,)
+            rounds = []
+            for before, end in zip([[], *ends], ends, strict=False):
+                lines = [*end, *(f"^{tip}" for tip in before)]
+                out = git.output("rev-list", "--topo-order", "--reverse", "--stdin", lines=lines)
+                rounds.append(tuple(out.decode("ascii").split()))
         return tuple(rounds)
 
-    def _cut(self, history: "_History", repos: "dict[str, str]") -> Iterator[Unit]:
+    def _cut(self, history: "_History", reading: "_Reading") -> Iterator[Unit]:
         for number, commits in enumerate(history.rounds):
-            own = [commit for commit in commits if commit in repos] if repos else list(commits)
+            own = [commit for commit in commits if commit not in reading.left_to_others]
             for start in range(0, len(own), self.unit_commits):
                 part = own[start : start + self.unit_commits]
-                named = {commit: repos[commit] for commit in part if repos.get(commit, history.name) != history.name}
+                named = {commit: reading.repos[commit] for commit in part if commit in reading.repos}
                 yield Unit(
                     name=f"{history.name} round {number} from {start}",
                     fingerprint=digest([history.name, named, hashlib.sha256("".join(part).encode()).hexdigest()]),
                     size=len(part),
-                    payload={"repository": history.repository, "name": history.name, "commits": part, "repos": named},
+                    payload={"objects": history.objects, "name": history.name, "commits": part, "repos": named},
                 )
 
     def read(self, unit: Unit, key: bytes) -> Iterator[Piece]:
         """Changes of one unit in the order of its commits, with a `commit` row for each commit."""
-        repository, name = unit.payload["repository"], unit.payload["name"]
+        objects: Objects = unit.payload["objects"]
+        name: str = unit.payload["name"]
         repos: dict[str, str] = unit.payload["repos"]
-        with open_git(repository, timeout_s=self.timeout_s) as git:
-            walk = _Walk(git, unit.payload["commits"])
-            licenses = _Licenses(git, [entry.tree for entry in walk.entries], repository.object_format)
-            change, seen = _Columns("change"), _Columns("commit")
+        with open_git(objects, timeout_s=self.timeout_s) as git:
+            commits = read_commits(git, unit.payload["commits"])
+            trees = [commit.tree for commit in commits if commit.reason is None]
+            licenses = _Licenses(git, trees, objects.object_format)
+            changes, seen = _Changes(name, repos, key, licenses), _Columns("commit")
             left_out: Counter[str] = Counter()
-            contents = walk.contents(self.max_file_bytes)
-            num_seen = 0
-            for commit in walk.commits:
-                reason = commit.reason
-                if commit.entry is not None:
-                    reason, old, new = next(contents)
-                    if reason is None:
-                        reason = self._emit(change, commit.entry, old, new, name, repos, key, licenses)
+            for commit, sides in read_sides(git, commits, self.max_file_bytes):
+                reason = changes.add(commit, *sides) if isinstance(sides, tuple) else sides
                 _add_commit(seen, commit, reason, repos.get(commit.id, name))
-                num_seen += 1
                 if reason is not None:
                     left_out[reason] += 1
-                if len(seen) >= 4 * _BATCH_ROWS or len(change) >= _BATCH_ROWS or change.size >= _BATCH_BYTES:
-                    yield Piece(rows=change.take(), side={"commit": seen.take()}, num_seen=num_seen, left_out=dict(left_out))
-                    num_seen, left_out = 0, Counter()
-            yield Piece(rows=change.take(), side={"commit": seen.take()}, num_seen=num_seen, left_out=dict(left_out))
-
-    def _emit(self, change: "_Columns", entry: Entry, old: bytes, new: bytes, name: str, repos: dict[str, str],
-              key: bytes, licenses: "_Licenses") -> str | None:  # fmt: skip
-        """Add the change, or give the reason why it is none."""
-        if not old or not new:
-            return "empty_side"
-        if b"\0" in old or b"\0" in new:
-            return "binary"
-        try:
-            old_text, new_text = old.decode("utf-8"), new.decode("utf-8")
-        except UnicodeDecodeError:
-            return "not_utf8"
-        try:
-            message = without_people(entry.message.decode("utf-8"))
-        except UnicodeDecodeError:
-            return "message_not_utf8"
-        path = entry.path.decode("utf-8")
-        license_ = licenses.of_tree(entry.tree)
-        change.add(
-            row_id=row_id(entry.commit, path), repos=repos.get(entry.commit, name), repository=name, commit=entry.commit,
-            path=path, committed_at=entry.committed_at, authored_at=entry.authored_at,
-            author_hash=hashlib.blake2b(entry.email.lower(), key=key, digest_size=16).hexdigest(),
-            is_bot=is_bot(entry.author.decode("utf-8", "replace"), entry.email.decode("utf-8", "replace")),
-            subject=message.partition("\n")[0], message=message, language=language_of_path(path), license=license_,
-            license_class=license_class(license_), old_blob=entry.old_blob, new_blob=entry.new_blob, old_contents=old_text,
-            new_contents=new_text,
-        )  # fmt: skip
-        change.size += len(old) + len(new)
-        return None
+                if len(seen) >= 4 * _BATCH_ROWS or changes.is_full:
+                    yield _piece(changes, seen, left_out)
+                    left_out = Counter()
+            yield _piece(changes, seen, left_out)
 
 
 SOURCE = GitHistory
 
 
 @dataclass(frozen=True, kw_only=True)
-class _History:
+class _Found:
+    label: str  # where it was given, fit to be shown
     name: str
     repository: Repository
     tips: tuple[str, ...]
+    commits: tuple[str, ...]  # all that lead to the tips, parents first
+    roots: frozenset[str]  # commits without a parent, also where a shallow clone was cut
+
+
+@dataclass(frozen=True, kw_only=True)
+class _History:
+    name: str
+    objects: Objects
     roots: frozenset[str]
     rounds: tuple[tuple[str, ...], ...]
 
+    def commits(self) -> Iterator[str]:
+        for commits in self.rounds:
+            yield from commits
 
-def _assign(histories: Sequence[_History]) -> Iterator[tuple[_History, dict[str, str]]]:
-    """Each history with the commits it is to read, where it shares commits with others: commit -> names of all of them.
 
-    Only repositories that have a root commit in common are compared.
+@dataclass(frozen=True, kw_only=True)
+class _Reading:
+    """What one history has to read."""
+
+    left_to_others: frozenset[str]  # commits that another repository reads
+    repos: dict[str, str]  # commit -> all names, for those that several repositories have
+
+
+def _one_of_each_name(found: Iterable[_Found]) -> tuple[list[_Found], list[tuple[str, str]]]:
+    """Repositories by name, and what cannot be read because another repository has its name: (what, why).
+
+    The same repository given twice is read once, and whole if one of the two is.
     """
+    by_name: dict[str, list[_Found]] = {}
+    for one in sorted(found, key=lambda one: (one.name, one.repository.objects.shallow is not None, one.label)):
+        by_name.setdefault(one.name, []).append(one)
+    alike = [
+        (
+            one.label,
+            f"it is called {name}, and so is another repository with other commits ("
+            f"{', '.join(o.label for o in group if o is not one)}); give each a name: {{path: ..., name: ...}}",
+        )
+        for name, group in by_name.items()
+        if len({o.tips for o in group}) > 1
+        for one in group
+    ]
+    return [group[0] for group in by_name.values() if len({o.tips for o in group}) == 1], alike
+
+
+def _assign(histories: Sequence[_History]) -> list[_Reading]:
+    """What each history has to read, so that a commit that several have is read once.
+
+    It is read where its parent is known (a shallow clone lacks that at its cut), then from the first by name. Histories
+    that share commits have a root of one, or the place where it was cut, among the commits of the other: only those are
+    compared.
+    """
+    with_root: dict[str, list[int]] = {}
     for number, history in enumerate(histories):
-        kin = [other for other in histories if other is not history and other.roots & history.roots]
-        if not kin:
-            yield history, {}
-            continue
-        owners: dict[str, list[str]] = {commit: [history.name] for commits in history.rounds for commit in commits}
-        earlier = {id(other) for other in histories[:number]}
-        for other in kin:
-            for commits in other.rounds:
-                for commit in commits:
-                    if commit in owners:
-                        if id(other) in earlier:
-                            del owners[commit]
-                        else:
-                            owners[commit].append(other.name)
-        yield history, {commit: ",".join(sorted(set(names))) for commit, names in owners.items()} or {"": ""}
+        for root in history.roots:
+            with_root.setdefault(root, []).append(number)
+    kin = set[int]()
+    for number, history in enumerate(histories):
+        others = {other for commit in history.commits() for other in with_root.get(commit, ()) if other != number}
+        kin |= others | ({number} if others else set())
+    holders: dict[str, list[int]] = {}
+    for number in sorted(kin):
+        for commit in histories[number].commits():
+            holders.setdefault(commit, []).append(number)
+    left: list[set[str]] = [set() for _ in histories]
+    repos: list[dict[str, str]] = [{} for _ in histories]
+    for commit, numbers in holders.items():
+        if len(numbers) > 1:
+            reader = min(numbers, key=lambda n: (commit in histories[n].roots, histories[n].name))
+            repos[reader][commit] = ",".join(sorted(histories[n].name for n in numbers))
+            for number in numbers:
+                if number != reader:
+                    left[number].add(commit)
+    return [_Reading(left_to_others=frozenset(a), repos=b) for a, b in zip(left, repos, strict=True)]
 
 
-def _ids(git: Git, *arguments: str, lines: Sequence[str]) -> list[str]:
-    return git.output(*arguments, lines=lines).decode("ascii").split()
+def _history(objects: Objects, tips: Sequence[str], timeout_s: float) -> tuple[tuple[str, ...], list[str]]:
+    """All commits that lead to the tips, parents first, and those among them that have no parent."""
+    if not tips:
+        return (), []
+    with open_git(objects, timeout_s=timeout_s) as git:
+        out = git.output("rev-list", "--topo-order", "--reverse", "--parents", "--stdin", lines=tips)
+    lines = out.decode("ascii").splitlines()
+    return tuple(line.partition(" ")[0] for line in lines), [line for line in lines if " " not in line]
 
 
-class _Commit(NamedTuple):
+def _peeled(git: Git, tips: Sequence[str]) -> list[str]:
+    """The commits that tips stand for; a tip may be a tag. One that is gone stands for itself."""
+    if not tips:
+        return []
+    out = git.output("cat-file", "--batch-check=%(objectname)", lines=[f"{tip}^{{commit}}" for tip in tips])
+    return [line.partition("^")[0] for line in out.decode("ascii").splitlines()]
+
+
+class Commit(NamedTuple):
+    """A commit as git gave it, and what it changed against its parent."""
+
     id: str
+    tree: str
     parents: list[str]
-    committed_at: int
+    committed_at: int  # seconds since 1970; 0 where it is no date
+    authored_at: int
+    email: bytes
+    author: bytes
     message: bytes
     num_paths: int
-    path: bytes | None
+    path: bytes | None  # of the only path, else None
+    old_blob: str
+    new_blob: str
     edit_keys: list[int]
-    reason: str | None
-    entry: Entry | None
+    reason: str | None  # why it is no candidate; None for one modified regular file
 
 
 _FORMAT = "--format=tformat:%H%n%T%n%P%n%ct%n%at%n%ae%n%an%n%B"
-_LOG = ("log", "--no-walk=unsorted", "--stdin", "--raw", "-z", "--no-renames", "--no-abbrev", "--encoding=UTF-8",
-        "--no-show-signature", "--no-notes", "--no-mailmap", "--root", "--no-ext-diff", _FORMAT)  # fmt: skip
+_LOG = (
+    "log",
+    "--no-walk=unsorted",
+    "--stdin",
+    "--raw",
+    "-z",
+    "--no-renames",
+    "--no-abbrev",
+    "--encoding=UTF-8",
+    "--no-show-signature",
+    "--no-notes",
+    "--no-mailmap",
+    "--root",
+    "--no-ext-diff",
+    _FORMAT,
+)
 
 
-class _Walk:
-    """The commits of a unit, in order, and the contents of those that are candidates."""
+def read_commits(git: Git, commits: Sequence[str]) -> list[Commit]:
+    """The commits of those ids, in order. Raises SourceError where git does not have them."""
+    with git.stream(*_LOG, lines=commits) as stdout:
+        found = list(_parse_log(_tokens(stdout)))
+        if [commit.id for commit in found] != list(commits):
+            raise SourceError(f"{git.label}: git gave {len(found)} of {len(commits)} commits; check it with 'git fsck'")
+    return found
 
-    def __init__(self, git: Git, commits: Sequence[str]) -> None:
-        self._git = git
-        with git.stream(*_LOG, lines=commits) as stdout:
-            self.commits = [_commit(head, entries) for head, entries in _records(_tokens(stdout))]
-        if len(self.commits) != len(commits):
-            raise SourceError(f"{git.repository}: git gave {len(self.commits)} of {len(commits)} commits; "
-                              f"check it with 'git fsck'")  # fmt: skip
-        self.entries = [commit.entry for commit in self.commits if commit.entry is not None]
 
-    def contents(self, max_bytes: int) -> Iterator[tuple[str | None, bytes, bytes]]:
-        """For each candidate, in order: why it cannot be read (or None), and the file before and after."""
-        sizes = _sizes(self._git, [blob for entry in self.entries for blob in (entry.old_blob, entry.new_blob)])
-        reasons = [_size_reason(sizes[e.old_blob], sizes[e.new_blob], max_bytes) for e in self.entries]
-        wanted = [blob for entry, reason in zip(self.entries, reasons, strict=True) if reason is None
-                  for blob in (entry.old_blob, entry.new_blob)]  # fmt: skip
-        blobs = read_objects(self._git, wanted)
-        for reason in reasons:
-            yield (reason, b"", b"") if reason else (None, next(blobs), next(blobs))
+def read_sides(
+    git: Git, commits: Sequence[Commit], max_bytes: int
+) -> Iterator[tuple[Commit, str | tuple[bytes, bytes]]]:
+    """Each commit, in order, with the file before and after it, or with the reason why there is no such pair."""
+    sizes = _sizes(git, [blob for c in commits if c.reason is None for blob in (c.old_blob, c.new_blob)])
+    reasons = [c.reason or _size_reason(sizes[c.old_blob], sizes[c.new_blob], max_bytes) for c in commits]
+    blobs = read_objects(
+        git,
+        [
+            blob
+            for commit, reason in zip(commits, reasons, strict=True)
+            if reason is None
+            for blob in (commit.old_blob, commit.new_blob)
+        ],
+        b"blob",
+    )
+    for commit, reason in zip(commits, reasons, strict=True):
+        yield commit, reason or (next(blobs), next(blobs))
 
 
 def _size_reason(old: int | None, new: int | None, max_bytes: int) -> str | None:
     if old is None or new is None:
         return "missing_blob"
+    if not old or not new:
+        return "empty_side"
     return "too_large" if max(old, new) > max_bytes else None
 
 
 def _sizes(git: Git, blobs: Sequence[str]) -> dict[str, int | None]:
-    """Size of each blob in bytes; None where the repository does not have it."""
+    """Size of each blob in bytes; None where the repository does not have it, or has something else of that name."""
     if not blobs:
         return {}
     unique = list(dict.fromkeys(blobs))
-    out = git.output("cat-file", "--batch-check=%(objectsize)", "--buffer", lines=unique)
-    answers = out.decode("ascii", "replace").splitlines()
+    out = git.output("cat-file", "--batch-check=%(objecttype) %(objectsize)", "--buffer", lines=unique)
+    answers = [answer.split() for answer in out.splitlines()]
     if len(answers) != len(unique):
-        raise SourceError(f"{git.repository}: git knows {len(answers)} of {len(unique)} objects; check it with 'git fsck'")
-    return {blob: int(answer) if answer.isdigit() else None for blob, answer in zip(unique, answers, strict=True)}
+        raise SourceError(f"{git.label}: git knows {len(answers)} of {len(unique)} objects; check it with 'git fsck'")
+    return {blob: int(size) if kind == b"blob" else None for blob, (kind, size) in zip(unique, answers, strict=True)}
 
 
-def read_objects(git: Git, objects: Sequence[str]) -> Iterator[bytes]:
-    """Contents of objects, in order, streamed from one process. Raises SourceError where one is missing or corrupt."""
+def read_objects(git: Git, objects: Sequence[str], kind: bytes) -> Iterator[bytes]:
+    """Contents of objects of one kind, in order, streamed from one process.
+
+    Raises SourceError where one is missing, corrupt or of another kind.
+    """
     if not objects:
         return
     with git.stream("cat-file", "--batch", "--buffer", lines=objects) as stdout:
         for name in objects:
             head = stdout.readline().split()
-            if len(head) != 3 or not head[2].isdigit():
-                raise SourceError(f"{git.repository}: object {name} cannot be read; check it with 'git fsck'")
-            data = stdout.read(int(head[2]) + 1)
-            if len(data) != int(head[2]) + 1:
-                raise SourceError(f"{git.repository}: object {name} is cut short; check it with 'git fsck'")
-            yield data[:-1]
+            if len(head) != 3 or head[1] != kind:
+                raise SourceError(f"{git.label}: object {name} cannot be read; check it with 'git fsck'")
+            size = int(head[2])
+            data = stdout.read(size)
+            if stdout.read(1) != b"\n":
+                raise SourceError(f"{git.label}: object {name} is cut short; check it with 'git fsck'")
+            yield data
 
 
-def _tokens(stdout: Any) -> Iterator[bytes]:
-    """What stands between the NUL bytes of a stream."""
+def _tokens(stdout: IO[bytes]) -> Iterator[bytes]:
+    """What stands between the NUL bytes of a stream. Of one longer than a message may be, at least that much."""
     rest = b""
     while block := stdout.read(1 << 20):
         parts = (rest + block).split(b"\0")
-        rest = parts.pop()
+        rest = parts.pop()[:_MESSAGE_BYTES]
         yield from parts
     if rest:
         yield rest
 
 
-def _records(tokens: Iterator[bytes]) -> Iterator[tuple[bytes, list[tuple[bytes, bytes]]]]:
-    """(header and message, [(raw entry, path)]) of each commit. A path is taken as it comes, whatever it looks like."""
-    head: bytes | None = None
-    entries: list[tuple[bytes, bytes]] = []
+def _parse_log(tokens: Iterator[bytes]) -> Iterator[Commit]:
+    """Commits out of what `git log --raw -z` says. A path is taken as it comes, whatever it looks like."""
+    head, num_paths, entries = b"", 0, list[tuple[bytes, bytes]]()
     for token in tokens:
         if token.startswith((b":", b"\n:")):
-            entries.append((token.lstrip(b"\n"), next(tokens, b"")))
+            num_paths += 1
+            path = next(tokens, b"")
+            if num_paths == 1 or (len(entries) < _EDIT_KEYS and token.endswith(b"M")):
+                entries.append((token, path))
         elif token:
-            if head is not None:
-                yield head, entries
-            head, entries = token, []
-    if head is not None:
-        yield head, entries
+            if head:
+                yield _commit(head, num_paths, entries)
+            head, num_paths, entries = token, 0, []
+    if head:
+        yield _commit(head, num_paths, entries)
 
 
-def _commit(head: bytes, entries: list[tuple[bytes, bytes]]) -> _Commit:
-    commit, tree, parents_, committed_at, authored_at, email, author, message = head.split(b"\n", 7)
+def _commit(head: bytes, num_paths: int, entries: list[tuple[bytes, bytes]]) -> Commit:
+    """One commit. `entries` are the first of its paths and the first modified ones: (raw entry, path)."""
+    fields = head.split(b"\n", 7)
+    if len(fields) != 8:
+        raise SourceError(f"commit {head[:64].decode('ascii', 'replace')!r} cannot be read: its header is cut short")
+    id_, tree, parents_, committed, authored, email, author, message = fields
     parents = parents_.decode("ascii").split()
-    keys, one = [], None
-    for raw, _ in entries[:_EDIT_KEYS]:
-        _, _, old, new, status = raw.split(b" ")
-        if status == b"M" and old != new:
-            keys.append(edit_key(old.decode("ascii"), new.decode("ascii")))
-    reason, path = _shape_reason(parents, entries), entries[0][1] if len(entries) == 1 else None
-    if reason is None:
-        _, _, old, new, _ = entries[0][0].split(b" ")
-        one = Entry(commit.decode("ascii"), tree.decode("ascii"), parents, int(committed_at), int(authored_at), email, author,
-                    message, entries[0][1], old.decode("ascii"), new.decode("ascii"))  # fmt: skip
-    return _Commit(commit.decode("ascii"), parents, int(committed_at), message, len(entries), path, keys, reason, one)
-
-
-def _shape_reason(parents: list[str], entries: list[tuple[bytes, bytes]]) -> str | None:
-    """Why a commit is no candidate, from its shape alone; None for exactly one modified regular file."""
+    committed_at, authored_at = _seconds(committed), _seconds(authored)
+    keys, old_blob, new_blob = [], "", ""
+    shape, path = None, entries[0][1] if num_paths == 1 else None
+    for raw, _ in entries:
+        old_mode, new_mode, old, new, status = raw.lstrip(b"\n:").split(b" ")
+        shape = _entry_reason(old_mode, new_mode, old, new, status)
+        if shape is None:
+            old_blob, new_blob = old.decode("ascii"), new.decode("ascii")
+            keys.append(edit_key(old_blob, new_blob))
     if len(parents) != 1:
-        return "merge" if parents else "root"
-    if len(entries) != 1:
-        return "many_paths" if entries else "empty"
-    old_mode, new_mode, old, new, status = entries[0][0].removeprefix(b":").split(b" ")
+        reason: str | None = "merge" if parents else "root"
+    elif path is None:
+        reason = "many_paths" if num_paths else "empty"
+    else:
+        reason = shape or _path_reason(path)
+    if reason is None and (committed_at is None or authored_at is None):
+        reason = "bad_date"
+    if reason is None and len(head) >= _MESSAGE_BYTES:
+        reason = "message_too_large"
+    return Commit(
+        id=id_.decode("ascii"),
+        tree=tree.decode("ascii"),
+        parents=parents,
+        committed_at=committed_at or 0,
+        authored_at=authored_at or 0,
+        email=email,
+        author=author,
+        message=message,
+        num_paths=num_paths,
+        path=path,
+        old_blob=old_blob,
+        new_blob=new_blob,
+        edit_keys=keys,
+        reason=reason,
+    )
+
+
+def _seconds(date: bytes) -> int | None:
+    """Seconds since 1970, or None for what is no date: git keeps whatever it was given."""
+    seconds = int(date) if date.isdigit() and len(date) <= 12 else -1
+    return seconds if 0 <= seconds <= _LATEST else None
+
+
+def _entry_reason(old_mode: bytes, new_mode: bytes, old: bytes, new: bytes, status: bytes) -> str | None:
+    """Why an entry is no modified regular file, or None."""
     if status != b"M":
         return _STATUS.get(status, "not_regular")
     if old_mode not in _REGULAR or new_mode not in _REGULAR:
         return _MODES.get(new_mode) or _MODES.get(old_mode) or "not_regular"
-    if old == new:
-        return "mode_only"
+    return "mode_only" if old == new else None
+
+
+def _path_reason(path: bytes) -> str | None:
+    if len(path) > _PATH_BYTES:
+        return "path_too_long"
+    return None if _utf8(path) is not None else "path_not_utf8"
+
+
+def _utf8(data: bytes) -> str | None:
     try:
-        entries[0][1].decode("utf-8")
+        return data.decode("utf-8")
     except UnicodeDecodeError:
-        return "path_not_utf8"
-    return None
+        return None
 
 
-def _add_commit(seen: "_Columns", commit: _Commit, reason: str | None, repos: str) -> None:
+def _add_commit(seen: "_Columns", commit: Commit, reason: str | None, repos: str) -> None:
     message = commit.message.decode("utf-8", "replace")
-    path = None
-    if commit.path is not None and reason != "path_not_utf8":
-        path = commit.path.decode("utf-8", "replace")
     seen.add(
-        commit=commit.id, repos=repos, parents=commit.parents, committed_at=commit.committed_at,
-        subject=without_people(message.partition("\n")[0]), reverts=reverted_commits(message), num_paths=commit.num_paths,
-        path=path, edit_keys=commit.edit_keys, not_emitted=reason,
-    )  # fmt: skip
+        commit=commit.id,
+        repos=repos,
+        parents=commit.parents,
+        committed_at=commit.committed_at,
+        subject=without_people(message.partition("\n")[0]),
+        reverts=reverted_commits(message),
+        num_paths=commit.num_paths,
+        edit_keys=commit.edit_keys,
+        not_emitted=reason,
+        path=_utf8(commit.path) if commit.path is not None and len(commit.path) <= _PATH_BYTES else None,
+    )
+
+
+# A root folder entry that is a licence file, behind any number that are none; the end is the object id, in bytes.
+_NAME = rb"(?:LICEN[CS]ES?|COPYING|COPYRIGHT|UNLICEN[CS]E|MIT-LICEN[CS]E)(?![-._]doc)(?:[-._][^\0]*)?"
+_IS_LICENSE = rb"100[0-7]{3} " + _NAME + rb"\0"
+_LICENSE_ENTRY = {
+    size: re.compile(
+        rb"(?:(?!%b)[0-7]+ [^\0]+\0.{%d})*+%b(.{%d})" % (_IS_LICENSE, size, _IS_LICENSE, size),
+        re.DOTALL | re.IGNORECASE,
+    )
+    for size in (20, 32)
+}
 
 
 class _Licenses:
     """The licence of the repository at a commit, from the licence files in its root folder; each text is read once."""
 
     def __init__(self, git: Git, trees: Sequence[str], object_format: str) -> None:
-        width = 20 if object_format == "sha1" else 32
-        pattern = re.compile(_LICENSE_FILE.pattern % width, _LICENSE_FILE.flags)
+        entry = _LICENSE_ENTRY[20 if object_format == "sha1" else 32]
         unique = list(dict.fromkeys(trees))
         self._blobs: dict[str, tuple[str, ...]] = {}
-        for tree, content in zip(unique, read_objects(git, unique), strict=True):
-            self._blobs[tree] = tuple(sorted({found.group(2).hex() for found in pattern.finditer(content)}))
+        for tree, content in zip(unique, read_objects(git, unique, b"tree"), strict=True):
+            self._blobs[tree] = tuple(_license_blobs(entry, content))
         texts = sorted({blob for blobs in self._blobs.values() for blob in blobs})
-        readable = [blob for blob, size in _sizes(git, texts).items() if size is not None and size <= 1 << 20]
-        named = zip(readable, read_objects(git, readable), strict=True)
+        readable = [blob for blob, size in _sizes(git, texts).items() if size is not None and size <= _LICENSE_BYTES]
+        named = zip(readable, read_objects(git, readable, b"blob"), strict=True)
         self._spdx = {blob: recognise_license(text.decode("utf-8", "replace")) for blob, text in named}
         self._expressions: dict[tuple[str, ...], str] = {}
 
@@ -431,24 +565,87 @@ class _Licenses:
         return self._expressions[blobs]
 
 
+def _license_blobs(entry: re.Pattern[bytes], tree: bytes) -> Iterator[str]:
+    place = 0
+    while found := entry.match(tree, place):
+        yield found.group(1).hex()
+        place = found.end()
+
+
+def _piece(changes: "_Changes", seen: "_Columns", left_out: Counter[str]) -> Piece:
+    commits = seen.take()
+    return Piece(rows=changes.take(), side={"commit": commits}, num_seen=len(commits), left_out=dict(left_out))
+
+
 class _Columns:
-    """Rows in the making, column by column."""
+    """Rows of a schema in the making, column by column."""
 
     def __init__(self, name: str) -> None:
         self._schema = schema(name)
         self._values: dict[str, list[Any]] = {column: [] for column in self._schema.names}
-        self.size = 0  # bytes of contents held
+        self._num_rows = 0
 
     def __len__(self) -> int:
-        return len(next(iter(self._values.values())))
+        return self._num_rows
 
     def add(self, **row: Any) -> None:
         for name, values in self._values.items():
             values.append(row[name])
+        self._num_rows += 1
 
     def take(self) -> pa.Table:
         """The rows so far as a table; the next ones start a new one."""
         table = self._schema.table(self._values)
         self._values = {name: [] for name in self._values}
-        self.size = 0
+        self._num_rows = 0
         return table
+
+
+class _Changes:
+    """Changes of one unit in the making."""
+
+    def __init__(self, name: str, repos: dict[str, str], key: bytes, licenses: _Licenses) -> None:
+        self._name, self._repos, self._key, self._licenses = name, repos, key, licenses
+        self._columns, self._bytes = _Columns("change"), 0
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._columns) >= _BATCH_ROWS or self._bytes >= _BATCH_BYTES
+
+    def take(self) -> pa.Table:
+        self._bytes = 0
+        return self._columns.take()
+
+    def add(self, commit: Commit, old: bytes, new: bytes) -> str | None:
+        """Add the change that a commit made, or give the reason why it is none."""
+        if b"\0" in old or b"\0" in new:
+            return "binary"
+        old_text, new_text, said = _utf8(old), _utf8(new), _utf8(commit.message)
+        if old_text is None or new_text is None:
+            return "not_utf8"
+        if said is None:
+            return "message_not_utf8"
+        assert commit.path is not None
+        path, message, license_ = commit.path.decode("utf-8"), without_people(said), self._licenses.of_tree(commit.tree)
+        self._columns.add(
+            row_id=row_id(commit.id, path),
+            repos=self._repos.get(commit.id, self._name),
+            repository=self._name,
+            commit=commit.id,
+            path=path,
+            committed_at=commit.committed_at,
+            authored_at=commit.authored_at,
+            author_hash=hashlib.blake2b(commit.email.lower(), key=self._key, digest_size=16).hexdigest(),
+            is_bot=is_bot(commit.author.decode("utf-8", "replace"), commit.email.decode("utf-8", "replace")),
+            subject=message.partition("\n")[0],
+            message=message,
+            language=language_of_path(path),
+            license=license_,
+            license_class=license_class(license_),
+            old_blob=commit.old_blob,
+            new_blob=commit.new_blob,
+            old_contents=old_text,
+            new_contents=new_text,
+        )
+        self._bytes += len(old) + len(new)
+        return None

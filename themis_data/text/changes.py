@@ -29,16 +29,12 @@ class LineChanges:
     @property
     def removed(self) -> tuple[tuple[int, str], ...]:
         """(line number in the old version, line) of every line that is gone."""
-        return tuple(
-            (hunk.old_start + offset, line) for hunk in self.hunks for offset, line in enumerate(hunk.removed)
-        )
+        return tuple((hunk.old_start + offset, line) for hunk in self.hunks for offset, line in enumerate(hunk.removed))
 
     @property
     def added(self) -> tuple[tuple[int, str], ...]:
         """(line number in the new version, line) of every line that is new."""
-        return tuple(
-            (hunk.new_start + offset, line) for hunk in self.hunks for offset, line in enumerate(hunk.added)
-        )
+        return tuple((hunk.new_start + offset, line) for hunk in self.hunks for offset, line in enumerate(hunk.added))
 
     @property
     def changed_share(self) -> float:

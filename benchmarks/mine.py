@@ -1,0 +1,250 @@
+"""What mining costs against bare git and against PyDriller, and whether it finds what libgit2 finds.
+
+    python benchmarks/mine.py REPOSITORY...           speed; bare repositories, each with its whole history
+    python benchmarks/mine.py --check REPOSITORY...   whether libgit2 finds the same candidates
+
+Everything runs on one core. A method runs in a forked process; its cost is the processor time (user and system) of
+that process and of all it started, git too. Methods alternate, and the median over the runs counts: read ratios, not
+seconds. Imports are done before the fork. PyDriller is only measured where it is installed, and once.
+"""
+
+import argparse
+import importlib.util
+import multiprocessing
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+from unittest import mock
+
+import pyarrow as pa
+
+from themis_data import build
+from themis_data.pipeline import Branch, Pipeline, Step, Write
+from themis_data.report.progress import Lines
+from themis_data.sources._git import open_git, open_repository
+from themis_data.sources.git_history import AFTER_SHAPE, Commit, GitHistory, read_commits, read_sides
+from themis_data.stages.drop_contradictions import DropContradictions
+from themis_data.stages.drop_reverts import DropReverts
+from themis_data.stages.keep_languages import KeepLanguages
+from themis_data.stages.keep_licenses import KeepLicenses
+from themis_data.stages.keep_messages import KeepMessages
+from themis_data.stages.keep_sizes import KeepSizes
+
+NO_LIMIT = 1 << 40
+DEFAULT_LIMIT = GitHistory().max_file_bytes
+NEWEST = 300  # commits for PyDriller
+TIMEOUT_S = 3600.0
+
+Method = Callable[[], object]
+
+
+# The methods
+
+
+def bare_git(repository: Path, blobs: Path) -> None:
+    """`git log` and the contents of the blobs named in a file, both through a pipe to `wc -c`, which only counts."""
+    run = ["git", "--git-dir", str(repository)]
+    with open(blobs, "rb") as names:
+        counted([*run, "log", "--raw", "-z", "--no-renames", "--no-abbrev", "HEAD"], subprocess.DEVNULL)
+        counted([*run, "cat-file", "--batch", "--buffer"], names)
+
+
+def counted(command: list[str], stdin: int | IO[bytes]) -> None:
+    with subprocess.Popen(command, stdin=stdin, stdout=subprocess.PIPE) as process:
+        subprocess.run(["wc", "-c"], stdin=process.stdout, stdout=subprocess.DEVNULL, check=True)
+    assert process.returncode == 0
+
+
+def reader(repository: Path, max_bytes: int) -> None:
+    """Our reader alone: raw bytes of both sides of every change, no tables."""
+    source = GitHistory(repos=(str(repository),))
+    with tempfile.TemporaryDirectory() as memory:
+        for unit in source.list_units(Path(memory)).units:
+            with open_git(unit.payload["objects"], timeout_s=TIMEOUT_S) as git:
+                for _ in read_sides(git, read_commits(git, unit.payload["commits"]), max_bytes):
+                    pass
+
+
+def mine(repositories: list[Path]) -> None:
+    """The whole phase over all repositories: source and six steps at their defaults, shards and side tables written."""
+    repos = tuple(str(repository) for repository in repositories)
+    source = Step(id="git", use="git_history", phase="source", config=GitHistory(repos=repos))
+    stages = (DropReverts(), DropContradictions(), KeepLicenses(), KeepLanguages(), KeepMessages(), KeepSizes())
+    steps = tuple(Step(id=f"step_{n}", use="", phase="mine", config=stage) for n, stage in enumerate(stages))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "mine.yaml"
+        path.write_text("name: mine\n", encoding="utf-8")
+        branch = Branch(name="commits", source=source, steps=steps)
+        pipeline = Pipeline(name="mine", path=path, seed=0, branches=(branch,), merge=(), write=Write())
+        # A phase is no data set: nothing is published at its end.
+        with mock.patch.object(build, "_release", lambda *_: {}), mock.patch.object(Lines, "note", lambda *_: None):
+            built = build.build(pipeline, Path(folder) / "out", progress=Lines(), created_at="", engine="inline")
+    assert not built.unreadable
+
+
+def reader_of(repository: Path, commits: list[str]) -> None:
+    with open_git(open_repository(repository).objects, timeout_s=TIMEOUT_S) as git:
+        for _ in read_sides(git, read_commits(git, commits), NO_LIMIT):
+            pass
+
+
+def pydriller_of(repository: Path, commits: list[str]) -> None:
+    """Both sides of the only file of each commit."""
+    from git.exc import GitCommandError
+    from pydriller import Repository
+
+    for commit in Repository(str(repository), only_commits=commits).traverse_commits():
+        try:
+            files = commit.modified_files
+        except GitCommandError:  # a blob that the repository does not have
+            continue
+        if len(files) == 1:
+            _ = files[0].source_code_before, files[0].source_code
+
+
+# Measuring
+
+
+def cost(method: Method) -> tuple[float, int]:
+    """Processor seconds, and peak memory in MiB of its largest process, of one run in a forked process."""
+    child = multiprocessing.get_context("fork").Process(target=method)
+    child.start()
+    assert child.pid is not None
+    _, status, usage = os.wait4(child.pid, 0)
+    if status:
+        raise SystemExit("a method failed; see above")
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss // 1024
+
+
+def measure(repositories: list[Path], runs: int) -> None:
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    with tempfile.TemporaryDirectory() as folder:
+        methods: dict[tuple[str, str], Method] = {}
+        for repository in repositories:
+            for label, method in methods_of(repository, Path(folder)):
+                methods[name_of(repository), label] = method
+        methods["all", "mine phase"] = lambda: mine(repositories)
+        seen: dict[tuple[str, str], list[tuple[float, int]]] = {key: [] for key in methods}
+        for number in range(runs):
+            for key, method in methods.items():
+                if number == 0 or key[1] != "newest, PyDriller":
+                    seen[key].append(cost(method))
+            print(f"run {number + 1} of {runs}", file=sys.stderr)
+    medians = {key: statistics.median(seconds for seconds, _ in values) for key, values in seen.items()}
+    report(medians, max(peak for _, peak in seen["all", "mine phase"]))
+
+
+def methods_of(repository: Path, folder: Path) -> Iterator[tuple[str, Method]]:
+    name, commits = name_of(repository).replace("/", "+"), all_commits(repository)
+    for label, limit in (("all", NO_LIMIT), ("default", DEFAULT_LIMIT)):
+        blobs = folder / f"{name}.{label}"
+        blobs.write_text("".join(f"{blob}\n" for blob in blobs_of(repository, commits, limit)), encoding="ascii")
+        yield f"bare git, {label}", lambda blobs=blobs: bare_git(repository, blobs)
+        yield f"reader, {label}", lambda limit=limit: reader(repository, limit)
+    if importlib.util.find_spec("pydriller") is not None:
+        newest = [commit.id for commit in commits if len(commit.parents) == 1][-NEWEST:]
+        # PyDriller writes into the configuration of what it reads.
+        clone = folder / f"{name}.git"
+        borrow = ["git", "clone", "--quiet", "--bare", "--shared", "--no-tags", str(repository), str(clone)]
+        subprocess.run(borrow, check=True)
+        yield "newest, reader", lambda: reader_of(repository, newest)
+        yield "newest, PyDriller", lambda: pydriller_of(clone, newest)
+
+
+def all_commits(repository: Path) -> list[Commit]:
+    source = GitHistory(repos=(str(repository),))
+    with tempfile.TemporaryDirectory() as memory:
+        listing = source.list_units(Path(memory))
+    for what, why in listing.unreadable:
+        raise SystemExit(f"{what}: {why}")
+    found = []
+    for unit in listing.units:
+        with open_git(unit.payload["objects"], timeout_s=TIMEOUT_S) as git:
+            found += read_commits(git, unit.payload["commits"])
+    return found
+
+
+def blobs_of(repository: Path, commits: list[Commit], limit: int) -> Iterator[str]:
+    """The blobs that the reader reads at that limit."""
+    with open_git(open_repository(repository).objects, timeout_s=TIMEOUT_S) as git:
+        for commit, sides in read_sides(git, commits, limit):
+            if isinstance(sides, tuple):
+                yield commit.old_blob
+                yield commit.new_blob
+
+
+def report(seconds: dict[tuple[str, str], float], peak: int) -> None:
+    names = [name for name, method in seconds if method == "reader, all"]
+    pairs = [("reader, all", "bare git, all"), ("reader, default", "bare git, default")]
+    if (names[0], "newest, PyDriller") in seconds:
+        pairs.append(("newest, PyDriller", "newest, reader"))
+    print("| | " + " | ".join(f"{a} / {b}" for a, b in pairs) + " |")
+    print("|---" * (len(pairs) + 1) + "|")
+    for name in names:
+        print(f"| {name} | " + " | ".join(f"{seconds[name, a] / seconds[name, b]:.2f}" for a, b in pairs) + " |")
+    total = {method: sum(seconds[n, method] for n in names) for name, method in seconds if name == names[0]}
+    print("| **all** | " + " | ".join(f"{total[a] / total[b]:.2f}" for a, b in pairs) + " |")
+    phase = seconds["all", "mine phase"]
+    for method in ("bare git, all", "bare git, default"):
+        print(f"mine phase / {method}: {phase / total[method]:.2f}")
+    print(f"peak memory of the mine phase: {peak} MiB")
+    shown = {**total, "mine phase": phase}
+    print("processor seconds: " + ", ".join(f"{method} {used:.2f}" for method, used in shown.items()))
+
+
+def name_of(repository: Path) -> str:
+    return (repository.parent if repository.name == "repo" else repository).name.replace("+", "/")
+
+
+# Checking
+
+
+def check(repositories: list[Path]) -> None:
+    """Compare with libgit2, repository by repository. Ends with an error where one differs."""
+    sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "sources"))
+    import independent
+    import pygit2
+
+    # It hashes each object again by default, which is most of its time.
+    pygit2.option(pygit2.enums.Option.ENABLE_STRICT_HASH_VERIFICATION, False)
+    total: Counter[str] = Counter()
+    for repository in repositories:
+        commits = all_commits(repository)
+        ours = {(c.id, c.path) for c in commits if c.reason is None or c.reason in AFTER_SHAPE}
+        theirs = independent.candidates(repository, [open_repository(repository).refs["HEAD"]])
+        numbers = {
+            "commits": len(commits),
+            "candidates": len(theirs),
+            "only ours": len(ours - theirs),
+            "only theirs": len(theirs - ours),
+        }
+        print(f"{name_of(repository)}: " + ", ".join(f"{count} {what}" for what, count in numbers.items()), flush=True)
+        for commit, path in sorted(ours ^ theirs)[:5]:
+            print(f"    {commit} {path!r}")
+        total.update(numbers)
+    print("all: " + ", ".join(f"{count} {what}" for what, count in total.items()))
+    if total["only ours"] or total["only theirs"]:
+        raise SystemExit(1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("repositories", nargs="+", type=Path)
+    parser.add_argument("--check", action="store_true", help="compare with libgit2 in place of measuring")
+    parser.add_argument("--runs", type=int, default=5)
+    given = parser.parse_args()
+    pa.set_cpu_count(1)
+    if given.check:
+        check(given.repositories)
+    else:
+        measure(given.repositories, given.runs)
+
+
+if __name__ == "__main__":
+    main()
