@@ -35,10 +35,11 @@ quickstart: $(BIN)/themis
 ## test         install what the tests need; lint, types, import rules and the tests
 test: $(VENV)/dev
 	$(MAKE) check
-	$(BIN)/pytest -q -n 2 --dist loadgroup -m "not crash and not train"
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not crash and not train"
 
-## check        lint, types and import rules only
+## check        format, lint, types and import rules only
 check: $(VENV)/dev
+	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports

@@ -53,23 +53,40 @@ def test_reward_trainer_sees_system_prompt_prompt_and_answer(trl_folder: Path, t
     from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForSequenceClassification
     from trl import RewardConfig, RewardTrainer
 
-    bytes_only = Tokenizer(models.BPE(vocab={c: i for i, c in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}, merges=[]))
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    bytes_only = Tokenizer(models.BPE(vocab={letter: place for place, letter in enumerate(alphabet)}, merges=[]))
     bytes_only.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     bytes_only.decoder = decoders.ByteLevel()
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=bytes_only, eos_token="<|im_end|>", pad_token="<|endoftext|>", chat_template=CHAT_TEMPLATE
     )
     config = Qwen3Config(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2,
-        num_key_value_heads=2, head_dim=16, pad_token_id=tokenizer.pad_token_id, num_labels=1,
-    )  # fmt: skip
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        head_dim=16,
+        pad_token_id=tokenizer.pad_token_id,
+        num_labels=1,
+    )
     trainer = RewardTrainer(
         model=Qwen3ForSequenceClassification(config),
-        args=RewardConfig(output_dir=str(tmp_path), use_cpu=True, bf16=False, gradient_checkpointing=False, report_to="none",
-                          max_length=1024, max_steps=2, per_device_train_batch_size=2, save_strategy="no"),
+        args=RewardConfig(
+            output_dir=str(tmp_path),
+            use_cpu=True,
+            bf16=False,
+            gradient_checkpointing=False,
+            report_to="none",
+            max_length=1024,
+            max_steps=2,
+            per_device_train_batch_size=2,
+            save_strategy="no",
+        ),
         train_dataset=load_dataset("parquet", data_files=str(trl_folder / "*.parquet"), split="train"),
         processing_class=tokenizer,
-    )  # fmt: skip
+    )
     chosen = [tokenizer.decode(ids) for ids in trainer.train_dataset["chosen_ids"]]
     rejected = [tokenizer.decode(ids) for ids in trainer.train_dataset["rejected_ids"]]
     assert [
