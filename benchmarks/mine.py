@@ -72,9 +72,11 @@ def reader(repository: Path, max_bytes: int) -> None:
 
 
 def mine(repositories: list[Path]) -> None:
-    """The whole phase over all repositories: source and six steps at their defaults, shards and side tables written."""
+    """The phase as the quickstart has it: source and six steps, shards and side tables written."""
     repos = tuple(str(repository) for repository in repositories)
-    source = Step(id="git", use="git_history", phase="source", config=GitHistory(repos=repos))
+    source = Step(
+        id="git", use="git_history", phase="source", config=GitHistory(repos=repos, known_languages_only=True)
+    )
     stages = (DropReverts(), DropContradictions(), KeepLicenses(), KeepLanguages(), KeepMessages(), KeepSizes())
     steps = tuple(Step(id=f"step_{n}", use="", phase="mine", config=stage) for n, stage in enumerate(stages))
     with tempfile.TemporaryDirectory() as folder:

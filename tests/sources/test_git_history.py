@@ -103,6 +103,16 @@ def test_what_a_commit_does_decides(make_repository, memory, reason, before, aft
     assert reason_of(make_repository, memory, before, after) == reason
 
 
+@pytest.mark.parametrize(("path", "reason"), [("notes.md", "unknown_language"), ("a.rb", None)])
+def test_files_in_no_known_language_can_be_left_out_unread(make_repository, memory, path, reason):
+    repository = make_repository()
+    repository.commit({path: "a\n"})
+    second = repository.commit({path: "b\n"})
+
+    assert mine(repository.path, memory=memory, known_languages_only=True).reasons[second] == reason
+    assert mine(repository.path, memory=memory / "all").reasons[second] is None
+
+
 def test_merges_and_roots_give_no_change(make_repository, memory):
     repository = make_repository()
     root = repository.commit({"a": "a\n"})

@@ -46,6 +46,7 @@ NOT_EMITTED = {
     "path_too_long": "The path is longer than the source reads.",
     "bad_date": "Its date lies outside of what a calendar has.",
     "message_too_large": "The message is larger than the source reads.",
+    "unknown_language": "No known language claims the file's extension.",
     "message_not_utf8": "The message is not UTF-8.",
     "missing_blob": "The repository does not have the file's contents (a partial clone).",
     "too_large": "A side of the file is larger than the source reads.",
@@ -53,7 +54,10 @@ NOT_EMITTED = {
     "binary": "The file has NUL bytes: it is binary.",
     "not_utf8": "The file is not UTF-8, before or after it.",
 }
-_LIMITS = {"too_large": ("max_file_bytes",)}  # settings of the source that a reason rests on
+_LIMITS = {
+    "too_large": ("max_file_bytes",),
+    "unknown_language": ("known_languages_only",),
+}  # settings of the source that a reason rests on
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -65,7 +65,8 @@ class GitHistory:
 
     Every commit, emitted or not, is a row of the side table `commit`, with the reason why it gave no change: merge,
     root, empty, many_paths, added, deleted, type_changed, submodule, symlink, not_regular, mode_only, path_not_utf8,
-    path_too_long, bad_date, message_too_large, message_not_utf8, missing_blob, too_large, empty_side, binary, not_utf8.
+    path_too_long, bad_date, message_too_large, unknown_language, message_not_utf8, missing_blob, too_large, empty_side,
+    binary, not_utf8.
     A repository that cannot be read is reported, and the others go on.
     """
 
@@ -77,6 +78,7 @@ class GitHistory:
     repos: Annotated[tuple[str | RepositoryRef, ...], "folders (bare or not) or URLs"] = where_it_runs(())
     refs: Annotated[tuple[str, ...], "refs or patterns whose history is read, for example refs/heads/*"] = ("HEAD",)
     max_file_bytes: Annotated[int, "bytes a side; larger files are left out before they are read"] = 65_536
+    known_languages_only: Annotated[bool, "leave out files in no known language before they are read"] = False
     unit_commits: Annotated[int, "commits a unit of work"] = where_it_runs(5_000)
     timeout_s: Annotated[float, "seconds one git process may take"] = where_it_runs(3_600.0)
 
@@ -185,6 +187,8 @@ class GitHistory:
         repos: dict[str, str] = unit.payload["repos"]
         with open_git(objects, timeout_s=self.timeout_s) as git:
             commits = read_commits(git, unit.payload["commits"])
+            if self.known_languages_only:
+                commits = [_of_known_language(commit) for commit in commits]
             trees = [commit.tree for commit in commits if commit.reason is None]
             licenses = _Licenses(git, trees, objects.object_format)
             changes, seen = _Changes(name, repos, key, licenses), _Columns("commit")
@@ -348,6 +352,13 @@ def read_commits(git: Git, commits: Sequence[str]) -> list[Commit]:
         if [commit.id for commit in found] != list(commits):
             raise SourceError(f"{git.label}: git gave {len(found)} of {len(commits)} commits; check it with 'git fsck'")
     return found
+
+
+def _of_known_language(commit: Commit) -> Commit:
+    """The commit, no candidate any more where no language claims its path."""
+    if commit.reason is None and commit.path is not None and language_of_path(commit.path.decode("utf-8")) is None:
+        return commit._replace(reason="unknown_language")
+    return commit
 
 
 def read_sides(
