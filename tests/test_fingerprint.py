@@ -73,7 +73,11 @@ def test_what_is_not_installed_has_the_version_absent():
 
 
 def test_settings_that_matter_leave_out_where_it_runs():
-    assert settings_that_matter(GitHistory(repos=("/a",), max_file_bytes=7)) == {"refs": ["HEAD"], "max_file_bytes": 7}
+    assert settings_that_matter(GitHistory(repos=("/a",), max_file_bytes=7)) == {
+        "refs": ["HEAD"],
+        "max_file_bytes": 7,
+        "known_languages_only": False,
+    }
 
 
 def test_a_field_that_says_where_it_runs_is_marked():
