@@ -19,7 +19,7 @@ from typing import Literal
 
 import tree_sitter
 
-from themis_data.code.language import Language, by_name
+from themis_data.code.language import Language, all_languages, by_name
 from themis_data.errors import MissingExtra, PipelineError
 
 Grammars = Literal["auto", "bundle", "wheels"]
@@ -45,6 +45,11 @@ def resolved(language: str, grammars: Grammars = "auto") -> str:
         return f"{known.wheel.distribution} {importlib.metadata.version(known.wheel.distribution)}"
     except importlib.metadata.PackageNotFoundError as error:
         raise _missing_wheel(known, known.wheel.distribution, grammars) from error
+
+
+def resolved_for_published(grammars: Grammars = "auto") -> list[str]:
+    """What `resolved` says of each language that the corpus publishes, for the fingerprint of a step that parses."""
+    return [resolved(name, grammars) for name, known in all_languages().items() if known.published_as]
 
 
 def parser(language: str, grammars: Grammars = "auto") -> tree_sitter.Parser:

@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar
 import pyarrow as pa
 
 from themis_data.code.compare import cosmetic_difference
-from themis_data.code.grammars import Grammars, resolved
-from themis_data.code.language import all_languages, by_name
+from themis_data.code.grammars import Grammars, resolved_for_published
+from themis_data.code.language import by_name
 from themis_data.engine.rows import Rows
 from themis_data.text.changes import line_changes
 
@@ -24,9 +24,7 @@ class DropCosmeticChanges:
     grammars: Annotated[Grammars, "auto, bundle or wheels"] = "auto"
 
     def identity(self) -> dict[str, Any]:
-        return {
-            "grammars": [resolved(name, self.grammars) for name, known in all_languages().items() if known.published_as]
-        }
+        return {"grammars": resolved_for_published(self.grammars)}
 
     def apply(self, rows: Rows) -> Rows:
         return rows.drop(self.drop_reason)

@@ -5,8 +5,8 @@ from typing import Annotated, Any, ClassVar
 
 import pyarrow as pa
 
-from themis_data.code.grammars import Grammars, resolved
-from themis_data.code.language import all_languages, by_name, languages_of_path
+from themis_data.code.grammars import Grammars, resolved_for_published
+from themis_data.code.language import by_name, languages_of_path
 from themis_data.code.syntax import SyntaxMeasure, measure
 from themis_data.engine.rows import Rows
 
@@ -39,9 +39,7 @@ class ParseCheck:
     grammars: Annotated[Grammars, "auto, bundle or wheels"] = "auto"
 
     def identity(self) -> dict[str, Any]:
-        return {
-            "grammars": [resolved(name, self.grammars) for name, known in all_languages().items() if known.published_as]
-        }
+        return {"grammars": resolved_for_published(self.grammars)}
 
     def apply(self, rows: Rows) -> Rows:
         return rows.map(self.check).drop(self.drop_reason)

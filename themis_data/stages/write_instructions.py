@@ -6,8 +6,8 @@ from typing import Annotated, Any, ClassVar, Literal
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from themis_data.code.grammars import Grammars, resolved
-from themis_data.code.language import all_languages, by_name
+from themis_data.code.grammars import Grammars, resolved_for_published
+from themis_data.code.language import by_name
 from themis_data.engine.rows import Rows
 from themis_data.llm.rules import Instruction, write_instruction
 from themis_data.text.changes import line_changes
@@ -34,9 +34,7 @@ class WriteInstructions:
     seed: Annotated[int, "of the wording; the pipeline's by default"] = 0
 
     def identity(self) -> dict[str, Any]:
-        return {
-            "grammars": [resolved(name, self.grammars) for name, known in all_languages().items() if known.published_as]
-        }
+        return {"grammars": resolved_for_published(self.grammars)}
 
     def apply(self, rows: Rows) -> Rows:
         return rows.map(self.write).drop(self.drop_reason)
