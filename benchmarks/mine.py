@@ -177,8 +177,7 @@ def blobs_of(repository: Path, commits: list[Commit], limit: int) -> Iterator[st
     with open_git(open_repository(repository).objects, timeout_s=TIMEOUT_S) as git:
         for commit, sides in read_sides(git, commits, limit):
             if isinstance(sides, tuple):
-                yield commit.old_blob
-                yield commit.new_blob
+                yield from commit.edits[0]
 
 
 def report(seconds: dict[tuple[str, str], float], peak: int) -> None:

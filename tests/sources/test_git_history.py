@@ -3,6 +3,7 @@
 import contextlib
 import datetime
 import hashlib
+import itertools
 import os
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from git_repositories import ADDRESS, START, run_git
 from mined import KEY, mine
 
 from themis_data.fingerprint import row_id
+from themis_data.sources import git_history
 from themis_data.sources.git_history import GitHistory, RepositoryRef
 
 
@@ -258,6 +260,35 @@ def test_people_do_not_leave_the_source(make_repository, memory):
 
     assert "Person" not in str(mined.changes) + str(mined.commits)
     assert "example.com" not in str(mined.changes) + str(mined.commits)
+
+
+@pytest.mark.parametrize("held_bytes", [0, 4, 9, 1 << 20])
+def test_a_file_that_comes_again_is_the_same_each_time(make_repository, memory, monkeypatch, held_bytes):
+    monkeypatch.setattr(git_history, "_HELD_BYTES", held_bytes)
+    repository = make_repository()
+    versions = ["one\n", "two\n", "one\n", "three\n", "two\n", "one\n", "two\n"]
+    for version in versions:  # each is another's old side, and some are in the other file too
+        repository.commit({"a.py": version})
+        repository.commit({"b.py": version})
+
+    changes = mine(repository.path, memory=memory).changes
+
+    told = [(change["path"], change["old_contents"], change["new_contents"]) for change in changes]
+    edits = list(itertools.pairwise(versions))
+    assert told == [(path, *edit) for edit in edits for path in ("a.py", "b.py")]
+
+
+def test_a_blob_that_comes_again_soon_is_read_once(make_repository, memory, monkeypatch):
+    asked = []
+    read = git_history.read_objects
+    monkeypatch.setattr(
+        git_history, "read_objects", lambda git, objects, kind: asked.extend(objects) or read(git, objects, kind)
+    )
+    repository = make_repository()
+    commits = [repository.commit({"a.py": text}) for text in ("one\n", "two\n", "three\n")]
+
+    assert len(mine(repository.path, memory=memory).changes) == 2
+    assert [asked.count(repository.blob(commit, "a.py")) for commit in commits] == [1, 1, 1]
 
 
 def test_edit_keys_are_at_most_64(make_repository, memory):

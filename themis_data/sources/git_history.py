@@ -5,7 +5,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Annotated, Any, ClassVar, NamedTuple
@@ -39,12 +39,13 @@ _MESSAGE_BYTES = 64 * 1024
 _PATH_BYTES = 4096  # longer ones cannot be checked out
 _LATEST = 253_402_300_799  # the last second of the year 9999, which is all that calendars take
 _LICENSE_BYTES = 1024 * 1024
-_REGULAR = (b"100644", b"100755")
-_MODES = {b"160000": "submodule", b"120000": "symlink"}
-_STATUS = {b"A": "added", b"D": "deleted", b"T": "type_changed"}
+_REGULAR = ("100644", "100755")
+_MODES = {"160000": "submodule", "120000": "symlink"}
+_STATUS = {"A": "added", "D": "deleted", "T": "type_changed"}
 # Reasons why a commit is no candidate although it modifies one regular file and does nothing else.
 AFTER_SHAPE = ("path_not_utf8", "path_too_long", "bad_date", "message_too_large")
 _BATCH_ROWS, _BATCH_BYTES = 512, 16 * 1024 * 1024
+_HELD_BYTES = 16 * 1024 * 1024  # of blobs that are kept because the same one is needed again soon
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +123,7 @@ class GitHistory:
         else:
             clone = memory / "clones" / f"{digest(without_user(reference.path))}.git"
             repository = fetch_clone(reference.path, clone, self.refs, timeout_s=self.timeout_s)
-        refs = repository.refs
-        tips = sorted({refs[ref] for ref in refs if any(fnmatch.fnmatchcase(ref, pattern) for pattern in self.refs)})
+        tips = sorted(set(_matching(repository.refs, self.refs)))
         commits, roots = _history(repository.objects, tips, self.timeout_s)
         name = reference.name or (public_name(repository.origin) if repository.origin else None)
         return _Found(
@@ -299,6 +299,12 @@ def _history(objects: Objects, tips: Sequence[str], timeout_s: float) -> tuple[t
     return tuple(line.partition(" ")[0] for line in lines), [line for line in lines if " " not in line]
 
 
+def _matching(refs: Mapping[str, str], patterns: Sequence[str]) -> Iterator[str]:
+    """Object ids of the refs that one of the patterns names."""
+    is_named = re.compile("|".join(fnmatch.translate(pattern) for pattern in patterns) or "(?!)").match
+    return (tip for ref, tip in refs.items() if is_named(ref))
+
+
 def _peeled(git: Git, tips: Sequence[str]) -> list[str]:
     """The commits that tips stand for; a tip may be a tag. One that is gone stands for itself."""
     if not tips:
@@ -320,10 +326,37 @@ class Commit(NamedTuple):
     message: bytes
     num_paths: int
     path: bytes | None  # of the only path, else None
+    entries: list[bytes]  # of the first of its paths and the first modified ones, as git gives them
+    reason: str | None  # why it is no candidate; None for one modified regular file
+
+    @property
+    def edits(self) -> list[tuple[str, str]]:
+        """Blobs before and after of the first modified regular files; of a candidate its only one."""
+        entries = map(_Entry.of, self.entries)
+        return [(entry.old_blob, entry.new_blob) for entry in entries if entry.reason is None]
+
+
+class _Entry(NamedTuple):
+    """One path of a commit: its mode and its object before and after, and what happened to it."""
+
+    old_mode: str
+    new_mode: str
     old_blob: str
     new_blob: str
-    edit_keys: list[int]
-    reason: str | None  # why it is no candidate; None for one modified regular file
+    status: str
+
+    @classmethod
+    def of(cls, raw: bytes) -> "_Entry":
+        return cls(*raw.lstrip(b"\n:").decode("ascii").split(" "))
+
+    @property
+    def reason(self) -> str | None:
+        """Why it is no modified regular file, or None."""
+        if self.status != "M":
+            return _STATUS.get(self.status, "not_regular")
+        if self.old_mode not in _REGULAR or self.new_mode not in _REGULAR:
+            return _MODES.get(self.new_mode) or _MODES.get(self.old_mode) or "not_regular"
+        return "mode_only" if self.old_blob == self.new_blob else None
 
 
 _FORMAT = "--format=tformat:%H%n%T%n%P%n%ct%n%at%n%ae%n%an%n%B"
@@ -365,20 +398,41 @@ def read_sides(
     git: Git, commits: Sequence[Commit], max_bytes: int
 ) -> Iterator[tuple[Commit, str | tuple[bytes, bytes]]]:
     """Each commit, in order, with the file before and after it, or with the reason why there is no such pair."""
-    sizes = _sizes(git, [blob for c in commits if c.reason is None for blob in (c.old_blob, c.new_blob)])
-    reasons = [c.reason or _size_reason(sizes[c.old_blob], sizes[c.new_blob], max_bytes) for c in commits]
-    blobs = read_objects(
-        git,
-        [
-            blob
-            for commit, reason in zip(commits, reasons, strict=True)
-            if reason is None
-            for blob in (commit.old_blob, commit.new_blob)
-        ],
-        b"blob",
-    )
+    sides = [commit.edits[0] if commit.reason is None else None for commit in commits]
+    sizes = _sizes(git, [blob for pair in sides if pair is not None for blob in pair])
+    reasons = [
+        commit.reason or (pair and _size_reason(sizes[pair[0]], sizes[pair[1]], max_bytes))
+        for commit, pair in zip(commits, sides, strict=True)
+    ]
+    readable = [pair for pair, reason in zip(sides, reasons, strict=True) if pair is not None and reason is None]
+    blobs = _read_blobs(git, [(blob, sizes[blob] or 0) for pair in readable for blob in pair])
     for commit, reason in zip(commits, reasons, strict=True):
         yield commit, reason or (next(blobs), next(blobs))
+
+
+def _read_blobs(git: Git, blobs: Sequence[tuple[str, int]]) -> Iterator[bytes]:
+    """Contents of blobs of known sizes, in order.
+
+    The file after one commit is often the file before a later one: a blob that comes again within `_HELD_BYTES` of
+    contents is kept until then, so that git gives it once.
+    """
+    given_at: dict[str, tuple[int, int]] = {}  # blob -> (place in the list, bytes given before it)
+    is_held, is_kept, before = [], bytearray(len(blobs)), 0
+    for place, (blob, size) in enumerate(blobs):
+        earlier, before_earlier = given_at.get(blob, (-1, 0))
+        is_near = earlier >= 0 and before - before_earlier <= _HELD_BYTES
+        is_held.append(is_near)
+        if is_near:
+            is_kept[earlier] = True
+        given_at[blob] = (place, before)
+        before += size
+    from_git = read_objects(git, [b for (b, _), held in zip(blobs, is_held, strict=True) if not held], b"blob")
+    kept: dict[str, bytes] = {}
+    for (blob, _), held, keep in zip(blobs, is_held, is_kept, strict=True):
+        data = kept.pop(blob) if held else next(from_git)
+        if keep:
+            kept[blob] = data
+        yield data
 
 
 def _size_reason(old: int | None, new: int | None, max_bytes: int) -> str | None:
@@ -433,43 +487,35 @@ def _tokens(stdout: IO[bytes]) -> Iterator[bytes]:
 
 def _parse_log(tokens: Iterator[bytes]) -> Iterator[Commit]:
     """Commits out of what `git log --raw -z` says. A path is taken as it comes, whatever it looks like."""
-    head, num_paths, entries = b"", 0, list[tuple[bytes, bytes]]()
+    head, path, num_paths, entries = b"", b"", 0, list[bytes]()
     for token in tokens:
         if token.startswith((b":", b"\n:")):
-            num_paths += 1
             path = next(tokens, b"")
+            num_paths += 1
             if num_paths == 1 or (len(entries) < _EDIT_KEYS and token.endswith(b"M")):
-                entries.append((token, path))
+                entries.append(token)
         elif token:
             if head:
-                yield _commit(head, num_paths, entries)
+                yield _commit(head, path, num_paths, entries)
             head, num_paths, entries = token, 0, []
     if head:
-        yield _commit(head, num_paths, entries)
+        yield _commit(head, path, num_paths, entries)
 
 
-def _commit(head: bytes, num_paths: int, entries: list[tuple[bytes, bytes]]) -> Commit:
-    """One commit. `entries` are the first of its paths and the first modified ones: (raw entry, path)."""
+def _commit(head: bytes, path: bytes, num_paths: int, entries: list[bytes]) -> Commit:
+    """One commit. `entries` are the first of its paths and the first modified ones, as git gives them."""
     fields = head.split(b"\n", 7)
     if len(fields) != 8:
         raise SourceError(f"commit {head[:64].decode('ascii', 'replace')!r} cannot be read: its header is cut short")
     id_, tree, parents_, committed, authored, email, author, message = fields
     parents = parents_.decode("ascii").split()
     committed_at, authored_at = _seconds(committed), _seconds(authored)
-    keys, old_blob, new_blob = [], "", ""
-    shape, path = None, entries[0][1] if num_paths == 1 else None
-    for raw, _ in entries:
-        old_mode, new_mode, old, new, status = raw.lstrip(b"\n:").split(b" ")
-        shape = _entry_reason(old_mode, new_mode, old, new, status)
-        if shape is None:
-            old_blob, new_blob = old.decode("ascii"), new.decode("ascii")
-            keys.append(edit_key(old_blob, new_blob))
     if len(parents) != 1:
         reason: str | None = "merge" if parents else "root"
-    elif path is None:
+    elif num_paths != 1:
         reason = "many_paths" if num_paths else "empty"
     else:
-        reason = shape or _path_reason(path)
+        reason = _Entry.of(entries[0]).reason or _path_reason(path)
     if reason is None and (committed_at is None or authored_at is None):
         reason = "bad_date"
     if reason is None and len(head) >= _MESSAGE_BYTES:
@@ -484,10 +530,8 @@ def _commit(head: bytes, num_paths: int, entries: list[tuple[bytes, bytes]]) -> 
         author=author,
         message=message,
         num_paths=num_paths,
-        path=path,
-        old_blob=old_blob,
-        new_blob=new_blob,
-        edit_keys=keys,
+        path=path if num_paths == 1 else None,
+        entries=entries,
         reason=reason,
     )
 
@@ -496,15 +540,6 @@ def _seconds(date: bytes) -> int | None:
     """Seconds since 1970, or None for what is no date: git keeps whatever it was given."""
     seconds = int(date) if date.isdigit() and len(date) <= 12 else -1
     return seconds if 0 <= seconds <= _LATEST else None
-
-
-def _entry_reason(old_mode: bytes, new_mode: bytes, old: bytes, new: bytes, status: bytes) -> str | None:
-    """Why an entry is no modified regular file, or None."""
-    if status != b"M":
-        return _STATUS.get(status, "not_regular")
-    if old_mode not in _REGULAR or new_mode not in _REGULAR:
-        return _MODES.get(new_mode) or _MODES.get(old_mode) or "not_regular"
-    return "mode_only" if old == new else None
 
 
 def _path_reason(path: bytes) -> str | None:
@@ -530,7 +565,7 @@ def _add_commit(seen: "_Columns", commit: Commit, reason: str | None, repos: str
         subject=without_people(message.partition("\n")[0]),
         reverts=reverted_commits(message),
         num_paths=commit.num_paths,
-        edit_keys=commit.edit_keys,
+        edit_keys=[edit_key(old, new) for old, new in commit.edits],
         not_emitted=reason,
         path=_utf8(commit.path) if commit.path is not None and len(commit.path) <= _PATH_BYTES else None,
     )
@@ -637,6 +672,7 @@ class _Changes:
         if said is None:
             return "message_not_utf8"
         assert commit.path is not None
+        ((old_blob, new_blob),) = commit.edits
         path, message, license_ = commit.path.decode("utf-8"), without_people(said), self._licenses.of_tree(commit.tree)
         self._columns.add(
             row_id=row_id(commit.id, path),
@@ -653,8 +689,8 @@ class _Changes:
             language=language_of_path(path),
             license=license_,
             license_class=license_class(license_),
-            old_blob=commit.old_blob,
-            new_blob=commit.new_blob,
+            old_blob=old_blob,
+            new_blob=new_blob,
             old_contents=old_text,
             new_contents=new_text,
         )
