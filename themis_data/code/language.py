@@ -70,6 +70,8 @@ class Language:
     directives: tuple[str, ...] = ()  # a comment that begins so speaks to a tool and is no documentation
     max_error_share: float | None = None  # 0..1, share of unparsed bytes above which the parse gate rejects a side
     known_supersets: str | None = None  # what the grammar accepts beyond the language
+    front_end: tuple[str, ...] = ()  # command of the language's own compiler that checks syntax; see `front_ends`
+    front_end_alone: bool = True  # false: it needs the rest of the project to accept a good file
 
 
 def all_languages() -> dict[str, Language]:
