@@ -219,7 +219,8 @@ def judge(language: str, files: Sequence[File]) -> dict[str, object]:
             caught["one side"] += fails and alone
             caught["both sides"] += fails and (alone or pair)
             caught["false alarm"] += not fails and (alone or pair)
-        result[grammars] = {"wrong": len(wrong), "has_error": has_error, **caught}
+        shallow = sum(1 for file in wrong if not measured[id(file)].num_errors)
+        result[grammars] = {"wrong": len(wrong) - shallow, "shallow": shallow, "has_error": has_error, **caught}
         for file in wrong[:12]:
             found = measured[id(file)]
             where = f"{file.repository} {file.path}"
@@ -232,11 +233,14 @@ def report(results: dict[str, dict[str, object]]) -> None:
         assert isinstance(part, int) and isinstance(whole, int)
         return f"{100 * part / whole:.2f} %" if whole else "-"
 
-    heads = ("files", "repositories", "compiler accepts", "any error, bundle", "rejected, bundle")
-    print("| | " + " | ".join((*heads, "any error, wheel", "rejected, wheel")) + " |")
-    print("|---" * 8 + "|")
+    heads = ("files", "repositories", "compiler accepts")
+    kinds = [
+        f"{kind}, {grammars}" for grammars in ("bundle", "wheel") for kind in ("any error", "unparsable", "shallow")
+    ]
+    print("| | " + " | ".join((*heads, *kinds)) + " |")
+    print("|---" * 10 + "|")
     for language, r in results.items():
-        cells = [share(r[g][k], r["accepted"]) for g in ("auto", "wheels") for k in ("has_error", "wrong")]
+        cells = [share(r[g][k], r["accepted"]) for g in ("auto", "wheels") for k in ("has_error", "wrong", "shallow")]
         print(f"| {language} | {r['files']} | {r['repositories']} | {r['accepted']} | " + " | ".join(cells) + " |")
     heads = ("one side, bundle", "both sides, bundle", "one side, wheel", "both sides, wheel")
     print("| | " + " | ".join(("a token deleted, compiler rejects", *heads)) + " |")

@@ -52,6 +52,8 @@ KEPT = [
      "-port = raw\n+port = int(raw)", FC),
     ("Correctly parse dates before 1970 and add a test", SWAP, FC),
     ("[BUG-17] Fix rounding of halves", SWAP, FC),
+    ("net/url, http: fix the port when none is given", GUARD, FC),
+    ("stm32: usb: Don't wait when the queue is empty", GUARD, FC),
     ("Optimize the lookup to give the correct order", SWAP, FC),
     # runtime efficiency
     ("perf: look the token up once", FASTER, RE),
@@ -145,6 +147,13 @@ DROPPED = [
     ("style: simplify quotes", SMALLER, "excluded"),
     ("Address review comments, fix naming", SWAP, "excluded"),
     ("WIP: fix crash on empty input", GUARD, "excluded"),
+    ("cli: add support for a null separator when it crashes", GUARD, "excluded"),
+    # what a scope names is where the change is, not what it does
+    ("security: fix the wrong variable in the update", SWAP, FC),
+    ("store: remove the optimization of empty lookups", FASTER, "excluded"),
+    ("codec: make decode faster and handle large numbers, which wasn't right", FASTER, "excluded"),
+    ("auth: do not leak the length of passwords", RELEASE, "no_evidence"),
+    ("Defer creation of the SecureRandom until it is used", "+seed = urandom(8)", "excluded"),
     ("Fix", SWAP, "excluded"),
     # denied, or the other way round
     ("Still there is a memory leak to fix", "+reply.release()", "no_criterion"),

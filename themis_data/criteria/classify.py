@@ -51,7 +51,8 @@ class Message:
     """A commit message in lower case, cut into what the rules look at."""
 
     kind: str | None  # the type a conventional-commit prefix states, null without one
-    subject: str  # without prefix, issue numbers, links and a trailing "and add tests"
+    scope: str  # where the change is, before the subject as in "net/http: ", empty without one
+    subject: str  # without prefix, scope, issue numbers, links and a trailing "and add tests"
     body: str  # without trailers, links and quoted code
 
 
@@ -144,6 +145,7 @@ _ISSUE = re.compile(
 )
 _ISSUE_KEY = re.compile(r"^\W*(?:resolved issue:?\s*|fixed issue:?\s*|issue:?\s*)?\[?(?:[a-z]+-\d+|#\d+)\]?[\s:,-]*")
 _PREFIX = re.compile(r"^\[?([a-z][a-z-]*)\]?(?:\([^)]*\))?!?\s*:\s*|^\[([a-z]+)\]\s*")
+_SCOPE = re.compile(r"^(?:[\w./*@+-]{1,60}(?:, ?[\w./*@+-]{1,60}){0,4}:\s+){1,2}(?=\S)")  # "net/http, url: "
 _CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _WORD = re.compile(r"(?<![\w.#$@])[a-z0-9]{2,4}")  # not inside a name such as java.security or #release
 _BULLET = re.compile(r"^\s*(?:[-*+•]|\d+[.)])\s+\S", re.MULTILINE)
@@ -163,12 +165,15 @@ def parse_message(message: str) -> Message:
         kind = _types().get(found[1] or found[2])
         if kind is not None:
             subject = subject[found.end() :]
+    scope = ""
+    if kind is None and (found := _SCOPE.match(subject)):
+        scope, subject = found[0], subject[found.end() :]
     subject = _ISSUE.sub(_kept_verb, subject)
     subject = _pattern("dropped_clause").sub("", subject)
     subject = " ".join(subject.split()).strip(" .:;,-*")
     body = _CODE.sub(" ", body[:_MAX_BODY_CHARS])
     body = _URL.sub(" ", _TRAILER.sub("", body))
-    return Message(kind, subject, _ISSUE.sub(" ", body).strip())
+    return Message(kind, scope, subject, _ISSUE.sub(" ", body).strip())
 
 
 def _kept_verb(found: re.Match[str]) -> str:
@@ -204,7 +209,7 @@ def _excluded_message(message: Message, written: str) -> str | None:
     if "This reverts commit" in written:
         return "message: revert"
     for group, pattern in _excluded_subjects():
-        if pattern.search(message.subject):
+        if pattern.search(message.subject) or pattern.search(message.scope):
             return f"message: {group}"
     return None
 
