@@ -1,8 +1,12 @@
 """A real parser looks at both sides; what no parser can place without headers is tolerated."""
 
+import ctypes
+
 import pytest
 from builds import changes
 
+from themis_data.code.syntax import SyntaxMeasure, measure
+from themis_data.stages import parse_check
 from themis_data.stages.parse_check import ParseCheck
 
 FUNCTIONS = "".join(f"def function_{n}(value):\n    return value + {n}\n\n\n" for n in range(60))
@@ -104,3 +108,26 @@ def test_both_sides_of_a_header_settle_its_language() -> None:
 
 def test_a_language_that_the_path_does_not_claim_stands() -> None:
     assert ("Python", None) == checked(FUNCTIONS, FUNCTIONS + "x = 1\n", "Python", "script")
+
+
+def crashing_measure(source: bytes, language: str, **settings) -> SyntaxMeasure:
+    """A grammar with a fault, which some source meets."""
+    if b"crash" in source:
+        ctypes.string_at(0)
+    return measure(source, language, **settings)
+
+
+def test_a_source_that_brings_the_parser_down_costs_its_row_alone(monkeypatch) -> None:
+    monkeypatch.setattr(parse_check, "measure", crashing_measure)
+    stage = ParseCheck()
+    rows = stage.check(
+        changes(
+            {"old_contents": FUNCTIONS, "new_contents": FUNCTIONS + "x = 1\n"},
+            {"old_contents": FUNCTIONS, "new_contents": FUNCTIONS + "crash = 1\n"},
+            {"old_contents": "crash = 1\n", "new_contents": FUNCTIONS},
+            {"old_contents": BROKEN, "new_contents": FUNCTIONS},
+        )
+    )
+    assert [None, "parser_crashed: SIGSEGV", "parser_crashed: SIGSEGV", "rejected_unparsable"] == [
+        reason and reason.partition(": 0")[0] for reason in stage.drop_reason(rows).to_pylist()
+    ]

@@ -12,6 +12,7 @@ import sys
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
@@ -97,6 +98,17 @@ class Guard:
             self._child = child, ours
             weakref.finalize(self, _end, child, ours)
         return self._child[1]
+
+
+def shared_guard() -> Guard:
+    """The guard of this process, for calls that need no state of their own."""
+    return _guard_of(os.getpid())
+
+
+@cache
+def _guard_of(_process: int) -> Guard:
+    """By process, for a fork must not use the child of the process it was forked from."""
+    return Guard()
 
 
 def _end(child: "subprocess.Popen[bytes]", connection: Connection) -> int:

@@ -1,24 +1,29 @@
 """A real parser looks at both sides."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, ClassVar
 
 import pyarrow as pa
 
 from themis_data.code.grammars import Grammars, resolved_for_published
+from themis_data.code.guard import Crashed, shared_guard
 from themis_data.code.language import by_name, languages_of_path
 from themis_data.code.syntax import SyntaxMeasure, measure
 from themis_data.engine.rows import Rows
 
 # A language whose limit is no more than this has a grammar that places all it should: there one more error is a fault.
 _PRECISE = 0.01
+_Measured = SyntaxMeasure | Crashed
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParseCheck:
     """Drops changes whose chosen side does not parse (`chosen_unparsable`), whose rejected side does not
     (`rejected_unparsable`), whose chosen side parses worse than the rejected one (`parses_worse`), that show nothing
-    (`shallow`), or whose language is unknown (`unknown_language`) or has no limit (`no_limit`).
+    (`shallow`), that brings the parser down (`parser_crashed`), or whose language is unknown (`unknown_language`) or
+    has no limit (`no_limit`).
 
     The measure is the share of bytes that the grammar could not place. A bare "has an error" would drop a fifth and
     more of real C and C++, whose macros no parser can place without the headers; each language has its own limit, in
@@ -47,25 +52,35 @@ class ParseCheck:
     def check(self, changes: pa.Table) -> pa.Table:
         """The rows with their language settled, and a working column with the reason to drop them."""
         columns = (changes[name].to_pylist() for name in ("old_contents", "new_contents", "language", "path"))
-        checked = [self._checked(*row) for row in zip(*columns, strict=True)]
+        rows = [(old, new, _candidates(language, path)) for old, new, language, path in zip(*columns, strict=True)]
+        calls = [(text.encode(), name) for old, new, names in rows for name in names for text in (old, new)]
+        measured = iter(shared_guard().map(partial(measure, min_depth=self.min_depth, grammars=self.grammars), calls))
+        sides = [[(name, next(measured), next(measured)) for name in names] for _, _, names in rows]
+        languages = changes["language"].to_pylist()
+        checked = [self._settled(language, found) for language, found in zip(languages, sides, strict=True)]
         place = changes.schema.get_field_index("language")
-        languages = pa.array([language for language, _ in checked], pa.string())
-        changes = changes.set_column(place, changes.schema.field("language"), languages)
+        settled = pa.array([language for language, _ in checked], pa.string())
+        changes = changes.set_column(place, changes.schema.field("language"), settled)
         return changes.append_column("reason", pa.array([reason for _, reason in checked], pa.string()))
 
     def drop_reason(self, changes: pa.Table) -> pa.Array:
         return changes["reason"].combine_chunks()
 
-    def _checked(self, old: str, new: str, language: str | None, path: str) -> tuple[str | None, str | None]:
+    def _settled(
+        self, language: str | None, measured: Sequence[tuple[str, _Measured, _Measured]]
+    ) -> tuple[str | None, str | None]:
+        """The language of a change and the reason to drop it, from the measures of both sides in each language that
+        it may be in."""
         if language is None:
             return None, "unknown_language"
-        claimed = languages_of_path(path) if language in languages_of_path(path) else (language,)
-        candidates = [name for name in claimed if by_name(name).max_error_share is not None]
-        if not candidates:
+        if not measured:
             return language, f"no_limit: {language}"
-        measured = [(name, self._measure(old, name), self._measure(new, name)) for name in candidates]
         # min takes the first of equals: the language that the extension stands for by custom.
-        name, rejected, chosen = min(measured, key=lambda found: found[1].error_share + found[2].error_share)
+        name, rejected, chosen = min(measured, key=lambda found: _error_share(found[1]) + _error_share(found[2]))
+        for side in (rejected, chosen):
+            if isinstance(side, Crashed):
+                return name, f"parser_crashed: {side.why}"
+        assert isinstance(rejected, SyntaxMeasure) and isinstance(chosen, SyntaxMeasure)
         return name, self.reason(rejected, chosen, name)
 
     def reason(self, rejected: SyntaxMeasure, chosen: SyntaxMeasure, language: str) -> str | None:
@@ -85,8 +100,17 @@ class ParseCheck:
             return f"shallow: {min(chosen.depth_reached, rejected.depth_reached)} levels"
         return None
 
-    def _measure(self, text: str, language: str) -> SyntaxMeasure:
-        return measure(text.encode(), language, min_depth=self.min_depth, grammars=self.grammars)
+
+def _candidates(language: str | None, path: str) -> tuple[str, ...]:
+    """The languages with a limit that a change may be in."""
+    if language is None:
+        return ()
+    claimed = languages_of_path(path) if language in languages_of_path(path) else (language,)
+    return tuple(name for name in claimed if by_name(name).max_error_share is not None)
+
+
+def _error_share(side: _Measured) -> float:
+    return 2.0 if isinstance(side, Crashed) else side.error_share  # more than any share
 
 
 STAGE = ParseCheck
