@@ -153,7 +153,7 @@ DROPPED = [
     ("store: remove the optimization of empty lookups", FASTER, "excluded"),
     ("codec: make decode faster and handle large numbers, which wasn't right", FASTER, "excluded"),
     ("auth: do not leak the length of passwords", RELEASE, "no_evidence"),
-    ("Defer creation of the SecureRandom until it is used", "+seed = urandom(8)", "excluded"),
+    ("Defer hostname verification until it is used", "+seed = urandom(8)", "excluded"),
     ("Fix", SWAP, "excluded"),
     # denied, or the other way round
     ("Still there is a memory leak to fix", "+reply.release()", "no_criterion"),
@@ -218,7 +218,7 @@ DROPPED = [
     ("Fix OOM paths of the grower", RELEASE, "excluded"),
     # a protection that is relaxed, or a check that is about the format
     ("Disable the XSS protection on the console page", CHECKED, "excluded"),
-    ("Do not reset the CSRF token on remembered logins", CHECKED, "excluded"),
+    ("Do not reset the CSRF protection on remembered logins", CHECKED, "excluded"),
     ("Fix escaping of quotes in the report helper", "-run(x)\n+run(x.replace(a, b))", "excluded"),
     ("Reject unescaped control characters", CHECKED, "excluded"),
     ("Disallow mixed formats in one file", CHECKED, "no_criterion"),
@@ -228,7 +228,7 @@ DROPPED = [
     ("Fix regression of the binary size", SWAP, "excluded"),
     ("Correctly report the platform", SWAP, "excluded"),
     ("Don't decode the value when not necessary", SWAP, "excluded"),
-    ("fix: keep the buffer\n\nEvery call allocates again: reuse reduces allocations.", SWAP, "no_evidence"),
+    ("fix: keep the buffer\n\nEvery call allocates again: reuse saves memory.", SWAP, "no_evidence"),
     # a tidy-up that does more
     ("refactor: avoid calling the parser twice", SMALLER, "excluded"),
     ("Clean up the reader", "-grow(512)\n+grow(1024)", "no_evidence"),
