@@ -11,7 +11,7 @@ import importlib.metadata
 import importlib.util
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +148,18 @@ def _texts(tree: ast.AST) -> list[str]:
 
 def _digest_of(path: Path) -> str:
     return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+
+
+def model_digest(path: Path) -> str:
+    """Digest of a file that may be large, such as a model; read again only when its size or time changed."""
+    found = path.stat()
+    return _model_digest(path, found.st_size, found.st_mtime_ns)
+
+
+@cache
+def _model_digest(path: Path, size: int, time_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).hexdigest()
 
 
 def _imports(tree: ast.AST) -> Iterable[str]:
