@@ -21,6 +21,7 @@ $(BIN)/themis: pyproject.toml constraints.txt
 
 $(VENV)/dev: $(BIN)/themis
 	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) --no-deps dashscope==2.0.2  # Qwen's vocabulary
 	@touch $@
 
 $(VENV)/train: $(VENV)/dev

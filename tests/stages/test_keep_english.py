@@ -8,7 +8,7 @@ from rows import dropped
 
 from themis_data.fingerprint import step_fingerprint
 from themis_data.stages.keep_english import KeepEnglish
-from themis_data.text.english import BUNDLED, model_file
+from themis_data.text.english import BUNDLED, detector_file
 
 ENGLISH = "Count all the words in the file and print the most frequent ones together with how often they come."
 TELEGRAPHIC = (
@@ -46,7 +46,7 @@ def test_how_much_likelier_another_language_must_be_is_a_setting(
 
 def test_the_content_of_the_model_is_part_of_the_fingerprint(tmp_path: Path) -> None:
     path = tmp_path / "model.ftz"
-    path.write_bytes(model_file(BUNDLED).read_bytes())
+    path.write_bytes(detector_file(BUNDLED).read_bytes())
     before = step_fingerprint(KeepEnglish(model=str(path)))
     path.write_bytes(b"another")
 

