@@ -18,7 +18,7 @@ def manifest(**changes: Any) -> dict[str, Any]:
         "tool": "0.1.0",
         "seed": 7,
         "rows": 12,
-        "pipeline": {"file": "made.yaml"},
+        "pipeline": {"file": "made.yaml", "steps": {}},
         "write": {"splits": {"validation": 0.1, "train": 0.9}},
         "configs": {
             "default": {"folder": "data", "schema": "published_default", "left_out": 2},
@@ -38,7 +38,13 @@ def manifest(**changes: Any) -> dict[str, Any]:
             {"criterion": "all", "language": "Python", "pairs": 12, "chosen_longer": 0.5, "length_accuracy": 0.5},
         ],
         "funnel": [
-            {"step": "keep_sizes", "rows_in": 1_500, "rows_out": 12, "dropped": {"too_small": 1_480, "too_large": 8}}
+            {
+                "track": "commits",
+                "step": "keep_sizes",
+                "rows_in": 1_500,
+                "rows_out": 12,
+                "dropped": {"too_small": 1_480, "too_large": 8},
+            }
         ],
     }
     return usual | changes
@@ -148,3 +154,19 @@ def test_the_usage_sample_reads_columns_that_exist() -> None:
     sample = re.search(r"```python\n(.*?)```", card(manifest()), re.DOTALL)
     assert sample is not None
     assert {"input", "aspect"} == set(re.findall(r'\["(\w+)"\]', sample[1])) <= columns
+
+
+def test_gates_that_did_not_run_are_said_to_be_off() -> None:
+    steps = {"fluency": {"use": "keep_fluent", "model": "a.arpa"}, "keep_english": {"use": "keep_english"}}
+    funnel = [
+        {"track": track, "step": step, "rows_in": 12, "rows_out": 12, "dropped": {}}
+        for track, step in (("commits", "git"), ("tasks", "bugs"), ("tasks", "keep_english"), ("merge", "fluency"))
+    ]
+    text = card(manifest(pipeline={"file": "made.yaml", "steps": steps}, funnel=funnel))
+
+    assert [
+        "| drop_secrets | secrets and personal data | **off** |",
+        "| keep_english | English of prompts | **only for tasks** |",
+        "| keep_fluent | perplexity of prompts | on |",
+        "| keep_lengths | length in tokens | **off** |",
+    ] == tables(text)["gate | checks | state"]

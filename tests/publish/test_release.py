@@ -39,7 +39,7 @@ def publish(root: Path, tables: Sequence[pa.Table], **how: Any) -> tuple[RunFold
         "name": "made",
         "tool": "0",
         "seed": 7,
-        "pipeline": {"file": "made.yaml"},
+        "pipeline": {"file": "made.yaml", "steps": {}},
         "write": {"splits": (HOW | how)["splits"]},
     }
     manifest = release(

@@ -70,7 +70,8 @@ def funnel(step: str, rows_in: int, rows_out: int, dropped: dict[str, int]) -> d
 
 def manifest(**changes: Any) -> dict[str, Any]:
     made: dict[str, Any] = {
-        "name": "small", "version": "dev", "seed": 7, "tool": "0.1.0", "created_at": "2026-01-02T03:04:05+00:00",
+        "name": "small", "version": "dev", "seed": 7, "pipeline": {"steps": {}},
+        "tool": "0.1.0", "created_at": "2026-01-02T03:04:05+00:00",
         "fingerprint": "f" * 32, "rows": 3,
         "sources": [{"step": "git", "use": "git_history", "warnings": [], "unreadable": [],
                      "read": [{"name": "example.org/a/b", "tips": [], "commits": 1234}]}],
@@ -268,3 +269,18 @@ def test_a_plan_shows_steps_settings_and_why_a_segment_would_run(capsys: pytest.
         "writes shards=1, splits={train: 1}, configs=[default]",
         "1 of 2 segments would run",
     ]
+
+
+def test_gates_that_are_off_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = {"lengths": {"use": "keep_lengths"}, "fluency": {"use": "keep_fluent", "model": None}}
+    lines = inspected(
+        capsys,
+        pipeline={"steps": steps},
+        funnel=[funnel("git", 3, 3, {}), funnel("lengths", 3, 3, {}), funnel("fluency", 3, 3, {})],
+    )
+
+    assert [
+        "  not checked: secrets and personal data (drop_secrets: off)",
+        "  not checked: English of prompts (keep_english: off)",
+        "  not checked: perplexity of prompts (keep_fluent: off)",
+    ] == [line for line in lines if "not checked" in line]

@@ -187,6 +187,7 @@ def print_built(built: "Built", folder: Path) -> None:
         _say_where_rows_went(out, manifest["funnel"])
     _say_sample(out, manifest)
     _say_benchmark(out, manifest)
+    _say_gates(out, manifest)
     _say_unreadable(out, built.unreadable)
     _say_warnings(out, manifest["sources"])
     say(out, "next:")
@@ -254,6 +255,7 @@ def print_manifest(manifest: Mapping[str, Any]) -> None:
         _say_where_rows_went(out, manifest["funnel"])
     _say_sample(out, manifest)
     _say_benchmark(out, manifest)
+    _say_gates(out, manifest)
     _say_warnings(out, manifest["sources"])
     _say_unreadable(out, unreadable)
 
@@ -446,6 +448,14 @@ def _say_benchmark(out: Console, manifest: Mapping[str, Any]) -> None:
             "yellow",
             indent=2,
         )
+
+
+def _say_gates(out: Console, manifest: Mapping[str, Any]) -> None:
+    from themis_data.publish.gates import gates
+
+    for gate in gates(manifest):
+        if not gate.is_on:
+            say(out, f"not checked: {gate.checks} ({gate.stage}: {visible(gate.state)})", "yellow", indent=2)
 
 
 def _unreadable(sources: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:

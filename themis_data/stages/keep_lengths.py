@@ -28,6 +28,7 @@ class KeepLengths:
     reads: ClassVar[str] = "pair"
     writes: ClassVar[str] = "pair"
     version: ClassVar[int] = 1
+    gate: ClassVar[str] = "length in tokens"
     distributions: ClassVar[tuple[str, ...]] = ("tiktoken", "tokenizers")
 
     tokenizer: Annotated[str, "qwen (Qwen3's), the path of a tokenizer.json or its folder, or a hub id"] = QWEN

@@ -1,0 +1,37 @@
+"""A gate counts as on where all rows went through it, and only there."""
+
+from typing import Any
+
+import pytest
+
+from themis_data.publish.gates import gates
+
+
+def state(steps: dict[str, dict[str, Any]], *tracks: tuple[str, str]) -> str:
+    """Of keep_fluent, in a manifest of these settings and these (track, step)."""
+    funnel = [{"track": track, "step": step} for track, step in tracks]
+    found = {gate.stage: gate for gate in gates({"pipeline": {"steps": steps}, "funnel": funnel})}
+    return found["keep_fluent"].state
+
+
+FLUENT = {"f": {"use": "keep_fluent", "model": "a.arpa"}}
+
+
+@pytest.mark.parametrize(
+    ("steps", "tracks", "expected"),
+    [
+        pytest.param({}, [("a", "git")], "off", id="not in the pipeline"),
+        pytest.param(FLUENT, [("a", "git"), ("a", "f")], "on", id="in the only branch"),
+        pytest.param(FLUENT, [("a", "git"), ("b", "tasks"), ("merge", "f")], "on", id="in the merge"),
+        pytest.param(FLUENT, [("a", "git"), ("a", "f"), ("b", "tasks")], "only for a", id="in one of two branches"),
+        pytest.param(
+            {**FLUENT, "g": {"use": "keep_fluent", "model": "a.arpa"}}, [("a", "f"), ("b", "g")], "on", id="in both"
+        ),
+        pytest.param({"f": {"use": "keep_fluent", "model": None}}, [("a", "f")], "off", id="without its model"),
+        pytest.param(FLUENT, [], "off", id="nothing was built"),
+    ],
+)
+def test_a_gate_is_on_where_all_rows_went_through_it(
+    steps: dict[str, dict[str, Any]], tracks: list[tuple[str, str]], expected: str
+) -> None:
+    assert expected == state(steps, *tracks)
