@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from themis_data.criteria.classify import Label, classify, matches_any_term, parse_message
+from themis_data.criteria.classify import Label, classify, message_reason, parse_message
 
 FC = "functional_correctness"
 RE = "runtime_efficiency"
@@ -353,12 +353,12 @@ def test_the_diff_is_not_asked_for_when_message_or_path_decide() -> None:
 
 @pytest.mark.parametrize("message", ["Speed up lookups", "Fix crash", "Tidy up", "Plug a leak", "Stop an XSS"])
 def test_a_message_with_a_word_for_a_criterion_is_worth_a_diff(message: str) -> None:
-    assert matches_any_term(message)
+    assert message_reason(message=message, path="a.py", language="Python") != "no_criterion"
 
 
 @pytest.mark.parametrize("message", ["Add a page", "Update resource names", "", "v1.2.3", "Sources: reinforce"])
 def test_a_message_without_such_a_word_is_not(message: str) -> None:
-    assert not matches_any_term(message)
+    assert message_reason(message=message, path="a.py", language="Python") == "no_criterion"
 
 
 def test_stamps_are_taken_off_a_message() -> None:

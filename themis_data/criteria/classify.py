@@ -66,8 +66,55 @@ class _Hit:
     text: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stated:
+    """What a message says the commit is better at, before anyone looks at the diff."""
+
+    message: Message
+    hits: list[_Hit]
+    terms: tuple[str, ...]
+    scores: Mapping[str, float]
+    best: str
+    score: float
+    lead: float
+
+
 def classify(*, message: str, path: str, language: str, changes: Callable[[], Changes], margin: float = 1.0) -> Label:
     """The label of one commit. `changes` is called only when message and path leave a criterion possible."""
+    stated = _stated(message, path, language, margin)
+    if isinstance(stated, Label):
+        return stated
+    terms, scores, best, hits = stated.terms, stated.scores, stated.best, stated.hits
+    diff = read_diff(changes(), language=language)
+    if diff.surface is not None and not (diff.surface == "text" and _text_counts(best)):
+        return _none("excluded", f"diff: only {diff.surface}", terms=terms, also=tuple(sorted(scores)))
+    criterion = all_criteria()[best]
+    claimed = _claimed(best, stated.message)
+    shown, missing = _evidence(criterion, diff, claimed, language=language, strength=_strongest(best, hits))
+    if missing is not None:
+        return _none("no_evidence", f"{best}: {missing}", terms=terms, also=tuple(sorted(scores)))
+    return Label(
+        criterion=best,
+        reason=None,
+        detail=None,
+        score=stated.score,
+        margin=stated.lead,
+        also_matches=tuple(sorted(scores.keys() - {best})),
+        terms=terms,
+        evidence=shown,
+    )
+
+
+def message_reason(*, message: str, path: str, language: str, margin: float = 1.0) -> str | None:
+    """Why `classify` gives no label whatever the diff, as `reason: detail`; None where the diff decides."""
+    stated = _stated(message, path, language, margin)
+    if not isinstance(stated, Label):
+        return None
+    return f"{stated.reason}: {stated.detail}" if stated.detail else stated.reason
+
+
+def _stated(message: str, path: str, language: str, margin: float) -> _Stated | Label:
+    """The criterion that the message states, or the label that says why it states none."""
     parsed = parse_message(message)
     hits = _hits(parsed)
     if not hits:
@@ -93,29 +140,7 @@ def classify(*, message: str, path: str, language: str, changes: Callable[[], Ch
     several = _several_intents(parsed, hits, best, _not_outranked(scores, hits), margin=margin)
     if several is not None:
         return _none("multi_intent", several, terms=terms, also=tuple(sorted(scores)))
-    diff = read_diff(changes(), language=language)
-    if diff.surface is not None and not (diff.surface == "text" and _text_counts(best)):
-        return _none("excluded", f"diff: only {diff.surface}", terms=terms, also=tuple(sorted(scores)))
-    criterion = all_criteria()[best]
-    claimed = _claimed(best, parsed)
-    shown, missing = _evidence(criterion, diff, claimed, language=language, strength=_strongest(best, hits))
-    if missing is not None:
-        return _none("no_evidence", f"{best}: {missing}", terms=terms, also=tuple(sorted(scores)))
-    return Label(
-        criterion=best,
-        reason=None,
-        detail=None,
-        score=score,
-        margin=lead,
-        also_matches=tuple(sorted(scores.keys() - {best})),
-        terms=terms,
-        evidence=shown,
-    )
-
-
-def matches_any_term(message: str) -> bool:
-    """Whether a message has any word for a criterion; without one `classify` says `no_criterion`, whatever the diff."""
-    return bool(_hits(parse_message(message)))
+    return _Stated(message=parsed, hits=hits, terms=terms, scores=scores, best=best, score=score, lead=lead)
 
 
 def _none(reason: str, detail: str | None, *, terms: tuple[str, ...] = (), also: tuple[str, ...] = ()) -> Label:
