@@ -323,6 +323,7 @@ def preferences(rows: pa.Table, **changes: list[Any]) -> pa.Table:
         "system_kind": "none",
         "chosen": "good",
         "rejected": "bad",
+        "form": "file",
         "evidence": "message",
         "changed_share": 0.5,
         "license": "MIT",
@@ -399,6 +400,7 @@ def drops(out: Path) -> list[tuple[str, str, str, str | None]]:
 # Rows of the larger schemas: a test writes down what matters to it, and the rest is filled in.
 
 _CHANGE = {
+    "form": "file",
     "repos": "example.org/o/n",
     "repository": "example.org/o/n",
     "path": "a.py",
@@ -432,6 +434,7 @@ _PAIR = {
     "prompt_by": None,
     "chosen": "x = 2\n",
     "rejected": "x = 1\n",
+    "form": "file",
     "evidence": "message",
     "changed_share": 0.5,
     "license": "MIT",

@@ -130,6 +130,7 @@ def test_lineage_leads_back_to_the_commit_and_names_the_criterion_by_its_title()
     origin = {
         "parent_ids": ["p"],
         "also_matches": ["memory_efficiency"],
+        "form": "fragment",
         "evidence": "message",
         "strength": 6.0,
         "strength_unit": "term_score",

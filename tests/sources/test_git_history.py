@@ -54,6 +54,7 @@ def test_a_commit_that_modifies_one_file_is_a_change(make_repository, memory):
             "license_class": "unknown",
             "old_blob": repository.blob(first, "src/a.py"),
             "new_blob": repository.blob(second, "src/a.py"),
+            "form": "file",
             "old_contents": "one\n",
             "new_contents": "two\n",
         }

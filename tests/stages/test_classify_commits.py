@@ -47,7 +47,18 @@ def test_a_fix_becomes_a_pair_that_leads_back_to_its_commit(tmp_path: Path) -> N
     } == {name: pair[name] for name in pair if name not in change and name not in ("strength", "label_detail")} | {
         "row_id": pair["row_id"]
     }
-    same = ("language", "license", "license_class", "repos", "commit", "path", "old_blob", "new_blob", "committed_at")
+    same = (
+        "language",
+        "license",
+        "license_class",
+        "repos",
+        "commit",
+        "path",
+        "old_blob",
+        "new_blob",
+        "committed_at",
+        "form",
+    )
     assert {name: change[name] for name in same} == {name: pair[name] for name in same}
 
 

@@ -65,6 +65,7 @@ def test_the_chosen_side_is_the_reference_and_the_task_is_the_group(made: tuple)
         "prompt": "Write clamp.",
         "prompt_by": "upstream",
         "chosen": CLAMP,
+        "form": "file",
         "evidence": "executed",
         "license": "MIT",
         "license_class": "permissive",

@@ -31,6 +31,7 @@ def trl_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "prompt_by": ["rules"] * 2,
         "chosen": ["def add(a, b): return a + b", "func add(a, b int) int { return a + b }"],
         "rejected": ["def add(a, b): return sum([a, b])", "func add(a, b int) int { return b + a }"],
+        "form": ["file"] * 2,
         "evidence": ["message"] * 2,
         "changed_share": [1.0, 1.0],
         "license": ["MIT"] * 2,

@@ -65,6 +65,8 @@ class Language:
     wrapper_nodes: frozenset[str] = frozenset()  # a definition directly inside takes their start and documentation
     body_nodes: frozenset[str] = frozenset()  # children, other than the body, at which a header ends too
     annotation_nodes: frozenset[str] = frozenset()  # left out of headers
+    import_nodes: frozenset[str] = frozenset()  # statements that bring in names of other files, or name the package
+    import_calls: tuple[str, ...] = ()  # functions whose call does, where there is no statement for it
     separator: str = "."  # between the parts of a qualified name
     documentation: str = "above"  # `above`: comments directly above; `docstring`: first statement inside
     directives: tuple[str, ...] = ()  # a comment that begins so speaks to a tool and is no documentation

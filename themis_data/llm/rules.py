@@ -1,7 +1,8 @@
 """Instructions written by rule, without a model: what both versions of a file are meant to do, in words both contain.
 
 A prompt may hold only text that is identical on both sides. So it says what the file is for, and names the definitions
-that both sides have, with their signatures and documentation where these are the same on both sides.
+that both sides have, with their signatures and documentation where these are the same on both sides. For a fragment
+it asks for these definitions alone, and says in which classes they stand and what the file imports.
 """
 
 import re
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from themis_data.code.cutting import imports
 from themis_data.code.grammars import Grammars
 from themis_data.code.syntax import Definition, definitions, file_doc, identifiers
 from themis_data.fingerprint import uniform
@@ -18,7 +20,9 @@ from themis_data.text.messages import without_people
 _STYLES = 3  # openings in the template
 _MAX_DEFINITIONS = 12
 _MAX_DOC_CHARS = 500
+_MAX_IMPORTS = 20
 _MIN_STATEMENT_WORDS = 4  # fewer are a label, not a statement of behaviour
+_CALLED = frozenset({"function", "method", "constructor", "destructor", "operator", "macro"})
 _WORD = re.compile(r"[^\W\d]\w*")
 
 
@@ -33,6 +37,8 @@ class Instruction:
 class _Item(NamedTuple):
     header: str
     doc: str | None
+    inside: str | None = None  # header of the definition around it, where both sides have the same
+    only_surrounds: bool = False  # others stand in it
 
 
 _Key = tuple[str, str]  # qualified name and header of a definition: overloads are told apart
@@ -47,9 +53,10 @@ def write_instruction(
     needs_behaviour: bool,
     changed_lines: tuple[frozenset[int], frozenset[int]],
     draw: tuple[int, str],
+    is_fragment: bool = False,
     grammars: Grammars = "auto",
 ) -> Instruction:
-    """The instruction that either version answers.
+    """The instruction that either version answers: to write the file or, of a fragment, its definitions.
 
     `changed_lines` are the 0-based lines that differ, of the rejected and of the chosen side. With `needs_behaviour`
     (functional correctness) a definition that the change touches must have documentation that both sides share: without
@@ -68,27 +75,26 @@ def write_instruction(
             prompt=None,
             reason="underspecified: no touched definition has documentation that both sides share",
         )
-    purpose = _shared_doc(old_source, new_source, language, grammars)
+    # The first comment of a fragment speaks of a definition, and never of the file.
+    purpose = None if is_fragment else _shared_doc(old_source, new_source, language, grammars)
     if purpose is not None and not is_allowed(purpose):
         purpose = None
-    items = [common[key] for key in _selection(common, touched, documented) if is_allowed(common[key].header)]
+    listed = {key: item for key, item in common.items() if not is_fragment or key in touched or not item.only_surrounds}
+    items = [listed[key] for key in _selection(listed, touched, documented) if is_allowed(listed[key].header)]
     if not items and purpose is None:
         return Instruction(prompt=None, reason="underspecified: both sides share neither definitions nor a description")
     items = [item if item.doc is None or is_allowed(item.doc) else item._replace(doc=None) for item in items]
+    items = [item if item.inside is None or is_allowed(item.inside) else item._replace(inside=None) for item in items]
     # Purpose and items have been looked at; the template's own words are in every prompt and give nothing away.
     leaks = sorted(foreign.intersection(_WORD.findall(path)))
     if leaks:
         return Instruction(prompt=None, reason=f"leak: the prompt would name {leaks[0]!r}, which only one side has")
     style = int(uniform(draw[0], "instruction", draw[1]) * _STYLES)
-    prompt = render(
-        "write_file",
-        language=language,
-        file=" ".join(path.replace("`", "'").split()),
-        purpose=purpose,
-        items=items,
-        style=style,
-    )
-    return Instruction(prompt=prompt, reason=None)
+    same = {"language": language, "file": " ".join(path.replace("`", "'").split()), "items": items, "style": style}
+    if is_fragment:
+        shared = [one for one in _shared_imports(rejected, chosen, language, grammars) if is_allowed(one)]
+        return Instruction(prompt=render("write_definitions", **same, imports=shared[:_MAX_IMPORTS]), reason=None)
+    return Instruction(prompt=render("write_file", **same, purpose=purpose), reason=None)
 
 
 def _names(source: bytes, language: str, grammars: Grammars) -> frozenset[str]:
@@ -111,12 +117,24 @@ def _common(old: list[Definition], new: list[Definition]) -> dict[_Key, _Item]:
     for definition in old:
         before.setdefault(_key(definition), definition)
     common: dict[_Key, _Item] = {}
+    around: list[Definition] = []
     for definition in new:
+        while around and around[-1].end_line < definition.end_line:
+            around.pop()
         other = before.get(_key(definition))
+        outer = _key(around[-1]) if around else None
+        if outer in common and around[-1].kind not in _CALLED:
+            common[outer] = common[outer]._replace(only_surrounds=True)
+        around.append(definition)
         if other is not None and _key(definition) not in common:
             doc = _shortened(definition.doc) if definition.doc == other.doc else None
-            common[_key(definition)] = _Item(definition.header, doc)
+            common[_key(definition)] = _Item(definition.header, doc, outer[1] if outer in common else None)
     return common
+
+
+def _shared_imports(old: str, new: str, language: str, grammars: Grammars) -> list[str]:
+    before = set(imports(old, language, grammars=grammars))
+    return [one for one in dict.fromkeys(imports(new, language, grammars=grammars)) if one in before and "`" not in one]
 
 
 def _touched(found: list[Definition], lines: frozenset[int]) -> set[_Key]:

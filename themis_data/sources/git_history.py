@@ -691,6 +691,7 @@ class _Changes:
             license_class=license_class(license_),
             old_blob=old_blob,
             new_blob=new_blob,
+            form="file",
             old_contents=old_text,
             new_contents=new_text,
         )

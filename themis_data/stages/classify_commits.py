@@ -100,6 +100,7 @@ class ClassifyCommits:
             "old_blob",
             "new_blob",
             "committed_at",
+            "form",
         )
         size = len(changes)
         return schema("pair").table(

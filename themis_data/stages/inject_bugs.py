@@ -120,6 +120,7 @@ def _pair(row: dict[str, Any], bug: dict[str, Any]) -> dict[str, Any]:
         "prompt_by": "upstream",
         "chosen": chosen,
         "rejected": rejected,
+        "form": "file",
         "evidence": "executed",
         "strength": bug["wrong"] / tested,
         "strength_unit": "share_of_tests_failed",

@@ -28,7 +28,11 @@ class ParseCheck:
     The measure is the share of bytes that the grammar could not place. A bare "has an error" would drop a fifth and
     more of real C and C++, whose macros no parser can place without the headers; each language has its own limit, in
     code/languages/*.yaml. Where several languages claim the extension (a `.h` is C or C++), the one that parses both
-    sides better becomes the row's language.
+    sides better becomes the row's language; that of a fragment was settled with the whole file.
+
+    A fragment is held to the same limits as a file, of its own bytes: it has the heads of what surrounds its
+    definitions, so the grammar takes it for a file. Its cut added no error; one that the definitions brought along
+    weighs more than it did in the whole.
     """
 
     reads: ClassVar[str] = "change"
@@ -51,8 +55,8 @@ class ParseCheck:
 
     def check(self, changes: pa.Table) -> pa.Table:
         """The rows with their language settled, and a working column with the reason to drop them."""
-        columns = (changes[name].to_pylist() for name in ("old_contents", "new_contents", "language", "path"))
-        rows = [(old, new, _candidates(language, path)) for old, new, language, path in zip(*columns, strict=True)]
+        columns = (changes[name].to_pylist() for name in ("old_contents", "new_contents", "language", "path", "form"))
+        rows = [(old, new, _candidates(*about)) for old, new, *about in zip(*columns, strict=True)]
         calls = [(text.encode(), name) for old, new, names in rows for name in names for text in (old, new)]
         measured = iter(shared_guard().map(partial(measure, min_depth=self.min_depth, grammars=self.grammars), calls))
         sides = [[(name, next(measured), next(measured)) for name in names] for _, _, names in rows]
@@ -101,11 +105,12 @@ class ParseCheck:
         return None
 
 
-def _candidates(language: str | None, path: str) -> tuple[str, ...]:
-    """The languages with a limit that a change may be in."""
+def _candidates(language: str | None, path: str, form: str) -> tuple[str, ...]:
+    """The languages with a limit that a change may be in; that of a fragment was settled with its file."""
     if language is None:
         return ()
-    claimed = languages_of_path(path) if language in languages_of_path(path) else (language,)
+    is_settled = form == "fragment" or language not in languages_of_path(path)
+    claimed = (language,) if is_settled else languages_of_path(path)
     return tuple(name for name in claimed if by_name(name).max_error_share is not None)
 
 

@@ -65,6 +65,7 @@ class WriteInstructions:
             path=row["path"],
             language=row["language"],
             needs_behaviour=row["criterion"] in self.needs_behaviour,
+            is_fragment=row["form"] == "fragment",
             changed_lines=(frozenset(n for n, _ in changes.removed), frozenset(n for n, _ in changes.added)),
             draw=(self.seed, row["row_id"]),
             grammars=self.grammars,
