@@ -375,3 +375,57 @@ def test_the_documentation_of_an_overload_is_not_that_of_another(
     sides = (OVERLOADS.format(*one), OVERLOADS.format(*other))
 
     assert expected == reason(*sides, language="Java", needs_behaviour=True)
+
+
+FRAGMENT = '''import os
+from math import fsum
+
+class Sums(Base):
+    # Of many.
+    def total(self, items):
+        """Give back the sum of all of the items."""
+        return {}(items)
+'''
+
+
+def test_of_a_fragment_the_prompt_asks_for_its_definitions_in_their_classes() -> None:
+    found = prompt(FRAGMENT.format("fsum"), FRAGMENT.format("max"), is_fragment=True, needs_behaviour=True)
+
+    assert [
+        "Implement the following part of `sums.py` in Python.",
+        "",
+        "It has to provide:",
+        "- `def total(self, items)` in `class Sums(Base)`",
+        "  Give back the sum of all of the items.",
+        "",
+        "The file has these imports:",
+        "- `import os`",
+        "- `from math import fsum`",
+        "",
+        "Answer with the imports and the definitions, in the classes and namespaces they belong to, and nothing else.",
+    ] == found.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "gone"),
+    [
+        pytest.param("import os\n", "import sys\n", "import os", id="an import"),
+        pytest.param("import os\n", "import os\nsys = 1\n", "sys", id="a name"),
+        pytest.param("class Sums(Base)", "class Sums(Other)", "class Sums", id="the head of the class"),
+        pytest.param("the sum of all", "the total of all", "Give back", id="documentation"),
+    ],
+)
+def test_of_a_fragment_nothing_that_differs_is_in_the_prompt(old: str, new: str, gone: str) -> None:
+    one, other = FRAGMENT.format("max"), FRAGMENT.format("max").replace(old, new)
+
+    for sides in ((one, other), (other, one)):
+        found = prompt(*sides, is_fragment=True)
+        assert "- `def total(self, items)`" in found
+        assert gone not in found
+
+
+def test_the_comment_above_the_first_definition_of_a_fragment_is_not_the_purpose_of_its_file() -> None:
+    text = "// Speaks of a.\nvar a = {{\n  f: function(items) {{ return {}; }}\n}};\n"
+
+    assert "Speaks" in prompt(text.format(1), text.format(2), "JavaScript")
+    assert "Speaks" not in prompt(text.format(1), text.format(2), "JavaScript", is_fragment=True)

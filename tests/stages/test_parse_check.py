@@ -131,3 +131,12 @@ def test_a_source_that_brings_the_parser_down_costs_its_row_alone(monkeypatch) -
     assert [None, "parser_crashed: SIGSEGV", "parser_crashed: SIGSEGV", "rejected_unparsable"] == [
         reason and reason.partition(": 0")[0] for reason in stage.drop_reason(rows).to_pylist()
     ]
+
+
+@pytest.mark.parametrize(("form", "expected"), [("file", "C++"), ("fragment", "C")])
+def test_the_language_of_a_fragment_was_settled_with_the_whole_file(form: str, expected: str) -> None:
+    stage = ParseCheck()
+    row = {"language": "C", "path": "box.h", "form": form, "old_contents": CPP_HEADER}
+    rows = stage.check(changes(row | {"new_contents": CPP_HEADER.replace("size", "extent")}))
+
+    assert [expected] == rows["language"].to_pylist()

@@ -87,13 +87,17 @@ def imports(text: str, language: str, *, grammars: Grammars = "auto") -> list[st
 # ---- what is kept
 
 
+_Kind = Literal["code", "import", "section", "other"]
+_KINDS: tuple[_Kind, ...] = ("code", "import", "section", "other")  # the first is what a line with several is
+
+
 @dataclass(slots=True, eq=False)
 class _Member:
     """A stretch of whole lines. One that is open has members itself, between its head and its end."""
 
     first: int
     last: int
-    kind: Literal["code", "import", "section", "other"]
+    kind: _Kind
     is_open: bool = False
     head: int = -1  # the last line of the head, which begins with `first`
     end: int = -1  # the first line of the end, which runs to `last`
@@ -149,7 +153,7 @@ class _Side:
         """Bytes of the largest kept member that is not open."""
         members = {self.owner[n] for n in self.kept}
         sizes = [
-            len("\n".join(self.lines[member.first : member.last + 1]).encode())
+            len("\n".join(self.lines[member.first : member.last + 1]).encode()) + 1
             for member in members
             if not member.is_open
         ]
@@ -321,6 +325,8 @@ class _Reader:
                 if comments or not found or node.start_point.row > found[-1].last:
                     comments.append(node)
                 continue
+            if node.type == "\n" or node.start_byte == node.end_byte:
+                continue
             made = self._made(node, depth)
             is_documented = bool(made) and made[0].kind == "code" and not made[0].is_open
             if comments and is_documented and self._is_attached(comments[-1], made[0]):
@@ -384,8 +390,8 @@ class _Reader:
         if holder is None:
             return None
         body = _body(holder)
-        if body is None:
-            return None
+        if body is None or any(child.type == "," and self._begins_line(child) for child in body.children):
+            return None  # with a comma before each member, the first one left would begin with one
         last = _last_line(node)
         if body.child_count > 1 and body.children[0].type == "{":
             head, inner = body.children[0].start_point.row, body.children[1:]
@@ -407,6 +413,9 @@ class _Reader:
             return None
         members = self.members(inner, depth + 1)
         return _Member(node.start_point.row, last, "code", is_open=True, head=head, end=end, inside=members)
+
+    def _begins_line(self, node: Node) -> bool:
+        return not self.source[max(0, node.start_byte - node.start_point.column) : node.start_byte].strip()
 
     def _holder(self, node: Node) -> Node | None:
         """The node inside of a statement whose members may be told apart."""
@@ -530,7 +539,7 @@ _JAVASCRIPT_WAYS = frozenset(
 )
 
 
-def _leaf(node: Node, kind: Literal["code", "import", "section", "other"] = "code") -> _Member:
+def _leaf(node: Node, kind: _Kind = "code") -> _Member:
     return _Member(node.start_point.row, max(_last_line(node), node.start_point.row), kind)
 
 
@@ -558,15 +567,12 @@ def _apart(members: list[_Member]) -> list[_Member]:
     for member in sorted(members, key=lambda one: (one.first, one.last)):
         while found and member.first <= found[-1].last:
             above = found[-1]
-            if member.last <= above.last and (
-                not above.is_open or member.first >= above.end or member.last <= above.head
-            ):
+            if above.is_open and (member.first >= above.end or member.last <= above.head) and member.last <= above.last:
                 break
             found.pop()
-            if member.is_open and member.first <= above.first and above.last <= member.head:
-                continue
-            kind = above.kind if above.kind == member.kind else "code"
-            member = _Member(above.first, max(above.last, member.last), kind)
+            if not (member.is_open and member.first <= above.first and above.last <= member.head):
+                kind = min(above.kind, member.kind, key=_KINDS.index)
+                member = _Member(above.first, max(above.last, member.last), kind)
         else:
             found.append(member)
     return found
