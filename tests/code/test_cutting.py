@@ -398,12 +398,18 @@ def test_a_definition_that_went_is_in_the_fragment_of_the_side_that_had_it() -> 
     )
 
 
-def test_an_added_definition_alone_leaves_the_other_side_without_one() -> None:
-    """The diff says that the end of f0 came with f1: whose bracket it was is settled by where definitions end."""
-    first, second = "int f0() {\n  a();\n}\n", "int f1() {\n  b();\n}\n"
+def test_an_added_definition_alone_leaves_nothing_to_compare_it_with() -> None:
+    assert Cut(reason="one_sided") == cut_of(functions(0, 1), functions(0, 1, 2))
+    assert Cut(reason="one_sided") == cut_of(functions(0, 1, 2), functions(0, 2))
 
-    expected = Cut(old="#include <a.h>\n", new=f"#include <a.h>\n\n{second}")
-    assert expected == cut_of(f"#include <a.h>\n{first}", f"#include <a.h>\n{first}\n{second}", "C")
+
+def test_an_added_definition_does_not_touch_the_one_whose_bracket_it_seems_to_take() -> None:
+    """The diff says that the end of f0 came with f1: whose bracket it was is settled by where definitions end."""
+    first, second, third = (f"int f{n}() {{\n  f({what});\n}}\n\n" for n, what in enumerate(("0", "1", "OLD")))
+    changed = third.replace("OLD", "f1()")
+
+    expected = Cut(old=third.replace("OLD", "2")[:-1], new=f"{second}{changed[:-1]}")
+    assert expected == cut_of(first + third.replace("OLD", "2"), first + second + changed, "C")
 
 
 def test_overloads_are_told_apart() -> None:

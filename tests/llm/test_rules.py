@@ -429,3 +429,26 @@ def test_the_comment_above_the_first_definition_of_a_fragment_is_not_the_purpose
 
     assert "Speaks" in prompt(text.format(1), text.format(2), "JavaScript")
     assert "Speaks" not in prompt(text.format(1), text.format(2), "JavaScript", is_fragment=True)
+
+
+LOCAL = """class Sums {{
+  #size = {0};
+
+  total(items) {{
+    const add = (a, b) => a + b;
+    return items.reduce(add, {0});
+  }}
+}}
+"""
+
+
+def test_of_a_fragment_only_what_is_asked_for_is_named() -> None:
+    """A class of which the fragment has a part is not asked for, nor is a function inside of a method."""
+    sides = (LOCAL.format(1), LOCAL.format(0))
+
+    assert ["- `class Sums`", "- `total(items)`", "- `const add = (a, b) =>`"] == named(*sides)
+    assert ["- `total(items)` in `class Sums`"] == named(*sides, is_fragment=True)
+
+
+def named(*sides: str, **settings: Any) -> list[str]:
+    return [line for line in prompt(*sides, "JavaScript", **settings).splitlines() if line.startswith("- ")]

@@ -63,6 +63,7 @@ def test_the_mode_and_two_limits_say_which_files_are_cut(
     [
         pytest.param(HEAD_OLD, HEAD_NEW, {"mode": "always"}, "outside_definitions", id="only the head of a class"),
         pytest.param(HEAD_OLD, HEAD_NEW, {"max_bytes": 500}, "outside_definitions", id="too large to stay whole"),
+        pytest.param(OLD, OLD + f"\n\n{SHORT_NEW}", {"max_bytes": 500}, "one_sided", id="one side only adds"),
         pytest.param(OLD, NEW, {"max_bytes": 20}, "definition_too_large: 35", id="one definition"),
         pytest.param(OLD, NEW, {"max_bytes": 40}, "fragment_too_large: 46", id="with what must come with it"),
     ],

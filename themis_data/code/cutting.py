@@ -46,8 +46,9 @@ def cut(
     left out. Include guards, `extern "C"` and `#ifdef __cplusplus` go too, other conditions stay around what they hold.
 
     Reasons: `unparsable` (the parser gave a side up), `outside_definitions` (they differ in imports, comments, heads of
-    classes or blank lines only), `definition_too_large` (a kept member alone is over `max_bytes`), `fragment_too_large`
-    (all of them together are), `fragment_unparsable` (a fragment has errors that its file does not have).
+    classes or blank lines only), `one_sided` (of one side no member is left: the other only adds),
+    `definition_too_large` (a kept member alone is over `max_bytes`), `fragment_too_large` (all of them together are),
+    `fragment_unparsable` (a fragment has errors that its file does not have).
     """
     spec = by_name(language)
     sides = []
@@ -63,6 +64,8 @@ def cut(
         return Cut(reason="outside_definitions")
     if not any(side.lacks_something() for side in sides):
         return Cut()
+    if not all(side.has_code() for side in sides):
+        return Cut(reason="one_sided")
     fragments = [side.fragment() for side in sides]
     size = max(len(fragment.encode()) for fragment in fragments)
     if size > max_bytes:
@@ -148,6 +151,9 @@ class _Side:
 
     def lacks_something(self) -> bool:
         return any(n not in self.kept and line.strip() for n, line in enumerate(self.lines))
+
+    def has_code(self) -> bool:
+        return any(self.owner[n].kind == "code" and not self.owner[n].is_open for n in self.kept)
 
     def largest_member(self) -> int:
         """Bytes of the largest kept member that is not open."""

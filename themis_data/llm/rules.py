@@ -39,6 +39,12 @@ class _Item(NamedTuple):
     doc: str | None
     inside: str | None = None  # header of the definition around it, where both sides have the same
     only_surrounds: bool = False  # others stand in it
+    is_local: bool = False  # it stands in a function
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether whoever writes a part of a file has to know of it."""
+        return not self.only_surrounds and (not self.is_local or self.doc is not None)
 
 
 _Key = tuple[str, str]  # qualified name and header of a definition: overloads are told apart
@@ -79,7 +85,7 @@ def write_instruction(
     purpose = None if is_fragment else _shared_doc(old_source, new_source, language, grammars)
     if purpose is not None and not is_allowed(purpose):
         purpose = None
-    listed = {key: item for key, item in common.items() if not is_fragment or key in touched or not item.only_surrounds}
+    listed = {key: item for key, item in common.items() if not is_fragment or item.is_asked_for}
     items = [listed[key] for key in _selection(listed, touched, documented) if is_allowed(listed[key].header)]
     if not items and purpose is None:
         return Instruction(prompt=None, reason="underspecified: both sides share neither definitions nor a description")
@@ -93,7 +99,8 @@ def write_instruction(
     same = {"language": language, "file": " ".join(path.replace("`", "'").split()), "items": items, "style": style}
     if is_fragment:
         shared = [one for one in _shared_imports(rejected, chosen, language, grammars) if is_allowed(one)]
-        return Instruction(prompt=render("write_definitions", **same, imports=shared[:_MAX_IMPORTS]), reason=None)
+        given = {"imports": shared[:_MAX_IMPORTS], "has_more_imports": len(shared) > _MAX_IMPORTS}
+        return Instruction(prompt=render("write_definitions", **same, **given), reason=None)
     return Instruction(prompt=render("write_file", **same, purpose=purpose), reason=None)
 
 
@@ -128,7 +135,9 @@ def _common(old: list[Definition], new: list[Definition]) -> dict[_Key, _Item]:
         around.append(definition)
         if other is not None and _key(definition) not in common:
             doc = _shortened(definition.doc) if definition.doc == other.doc else None
-            common[_key(definition)] = _Item(definition.header, doc, outer[1] if outer in common else None)
+            inside = outer[1] if outer is not None and outer in common else None
+            is_local = any(one.kind in _CALLED for one in around[:-1])
+            common[_key(definition)] = _Item(definition.header, doc, inside, is_local=is_local)
     return common
 
 
