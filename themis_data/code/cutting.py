@@ -24,7 +24,7 @@ Lines = Sequence[tuple[int, int]]  # ranges of 0-based lines, the end excluded
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Two fragments, or the reason why there are none. Without either nothing could be left out."""
+    """Two fragments, or the reason why there are none. Without either there was nothing to leave out."""
 
     old: str | None = None
     new: str | None = None
@@ -62,8 +62,6 @@ def cut(
     before, after = sides
     if not has_code or before.kept_lines() == after.kept_lines():
         return Cut(reason="outside_definitions")
-    if not any(side.lacks_something() for side in sides):
-        return Cut()
     if not all(side.has_code() for side in sides):
         return Cut(reason="one_sided")
     fragments = [side.fragment() for side in sides]
@@ -72,6 +70,8 @@ def cut(
         largest = max(side.largest_member() for side in sides)
         kind, size = ("definition_too_large", largest) if largest > max_bytes else ("fragment_too_large", size)
         return Cut(reason=f"{kind}: {size}")
+    if not any(side.lacks_something() for side in sides):
+        return Cut()
     for text, fragment in zip((old, new), fragments, strict=True):
         found = measure(fragment.encode(), language, grammars=grammars)
         if found.num_errors and found.num_errors > measure(text.encode(), language, grammars=grammars).num_errors:
@@ -450,22 +450,23 @@ class _Reader:
 
         A function stands for a module where it is called or handed over on the spot, or is over the budget.
         """
-        waiting = [(node, 0)]
+        waiting = [(node, False, 0)]
         best: Node | None = None
         while waiting:
-            inner, depth = waiting.pop()
+            inner, has_name, depth = waiting.pop()
             kind = self.spec.value_nodes.get(inner.type) or inner.type
-            is_candidate = kind == "object" and any(self._is_method(child) for child in inner.named_children)
-            if kind in ("class", "class_declaration"):
-                is_candidate = True
-            if kind in ("function", "function_declaration", "method_definition"):
-                is_named = kind != "function" or (inner.parent is not None and inner.parent.type in _NAMING)
-                is_large = inner.end_byte - inner.start_byte > self.max_bytes
-                is_candidate = (is_large or not is_named) and sum(map(self._defines, _inside(inner))) > 1
+            if kind == "object":
+                is_candidate = any(self._is_method(child) for child in inner.named_children)
+            elif kind in ("function", "function_declaration", "method_definition"):
+                is_module = (kind == "function" and not has_name) or inner.end_byte - inner.start_byte > self.max_bytes
+                is_candidate = is_module and sum(map(self._defines, _inside(inner))) > 1
+            else:
+                is_candidate = kind in ("class", "class_declaration")
             if is_candidate and (best is None or _height(inner) > _height(best)):
                 best = inner
             elif not is_candidate and depth < 8 and inner.type in _JAVASCRIPT_WAYS:
-                waiting += [(child, depth + 1) for child in inner.named_children]
+                names = inner.type in _NAMING
+                waiting += [(child, names, depth + 1) for child in inner.named_children]
         return best if best is not None and 2 * _height(best) > _height(node) else None
 
     def _is_method(self, node: Node) -> bool:

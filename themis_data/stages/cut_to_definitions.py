@@ -28,9 +28,9 @@ class CutToDefinitions:
     A definition that only one side has is in the fragment. Drops: `outside_definitions` (the sides differ in imports,
     comments or heads of classes only), `one_sided` (one side only adds definitions), `definition_too_large` (one that
     changed is alone over `max_bytes`), `fragment_too_large` (all of them together are), `unparsable`,
-    `fragment_unparsable` (a fragment has errors that its file does not have). Rows in languages that are not parsed, and
-    rows that are fragments already, pass. Where several languages claim the extension, the one that parses both files
-    better becomes the row's language with the cut.
+    `fragment_unparsable` (a fragment has errors that its file does not have). Rows in languages that are not parsed
+    pass, and so do fragments. Where several languages claim the extension, the one that parses both files better
+    becomes the row's language with the cut.
     """
 
     reads: ClassVar[str] = "change"
