@@ -41,6 +41,7 @@ class MessageRules:
     never_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # language -> `never` for its code only
     denied_by: tuple[str, ...] = ()  # words that deny a term when they stand at most three words before it
     outranks: tuple[str, ...] = ()  # criteria whose words only tell how it shows, beside a strong word of this one
+    typical_needs_body: bool = False  # true: `terms` and `opening` count only where the body has words of it too
     unmixed: bool = False  # true: a message that also has another criterion's word counts as several intents
 
 
@@ -59,6 +60,7 @@ class DiffRules:
     requires_any: tuple[str, ...] = ()  # one of these, when the message is clear
     typical_requires_any: tuple[str, ...] = ()  # one of these, when it has only typical words; empty: as when clear
     weak_requires_any: tuple[str, ...] = ()  # one of these, when the message has nothing but weak words
+    clear_only: tuple[str, ...] = ()  # kinds that are evidence only when the message is clear
     claims: Mapping[str, Claim] = field(default_factory=dict)  # where there are any, they decide and not those above
     forbids_any: tuple[str, ...] = ()  # with one of these the diff does something else than the message says
     max_code_lines: int  # changed lines of code on the side with more of them; a longer diff is no evidence

@@ -137,6 +137,8 @@ def _stated(message: str, path: str, language: str, margin: float) -> _Stated | 
         return _none("excluded", f"message: never for {likeliest}", terms=terms)
     if is_weak and not _says_what(best, parsed):
         return _none("excluded", f"message: {best} without saying what was wrong", terms=terms)
+    if _is_mere_topic(best, hits):
+        return _none("excluded", f"message: only a topic of {best}", terms=terms)
     several = _several_intents(parsed, hits, best, _not_outranked(scores, hits), margin=margin)
     if several is not None:
         return _none("multi_intent", several, terms=terms, also=tuple(sorted(scores)))
@@ -415,6 +417,14 @@ def _text_counts(name: str) -> bool:
     return rules is not None and rules.text_counts
 
 
+def _is_mere_topic(name: str, hits: list[_Hit]) -> bool:
+    """Whether typical words stand alone that this criterion takes for the place of a change only."""
+    rules = all_criteria()[name].message
+    is_typical = _strongest(name, hits) in ("terms", "opening")
+    in_body = any(hit.criterion == name and not hit.in_subject for hit in hits)
+    return rules is not None and rules.typical_needs_body and is_typical and not in_body
+
+
 def _is_weak(name: str, hits: list[_Hit]) -> bool:
     return _strongest(name, hits) == "weak"
 
@@ -464,5 +474,7 @@ def _evidence(
     kinds = kinds_shown(diff, language=language)
     if forbidden := kinds & set(rules.forbids_any):
         return (), f"shows {', '.join(sorted(forbidden))}"
+    if strength != "strong":
+        kinds -= set(rules.clear_only)
     shown = tuple(sorted(kinds & set(wanted)))
     return shown, None if shown else f"none of {', '.join(wanted)}"
