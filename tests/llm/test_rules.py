@@ -452,3 +452,11 @@ def test_of_a_fragment_only_what_is_asked_for_is_named() -> None:
 
 def named(*sides: str, **settings: Any) -> list[str]:
     return [line for line in prompt(*sides, "JavaScript", **settings).splitlines() if line.startswith("- ")]
+
+
+def test_two_names_of_one_thing_do_not_stand_in_one_another() -> None:
+    text = "/* A box of things. */\ntypedef struct box {{ int size[{}]; }} box_t;\n"
+    sides = (text.format(1), text.format(2))
+
+    found = prompt(*sides, "C", is_fragment=True).splitlines()
+    assert ["- `typedef struct box box_t`", "- `typedef struct box`"] == [x for x in found if x.startswith("- ")]

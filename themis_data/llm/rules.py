@@ -126,7 +126,7 @@ def _common(old: list[Definition], new: list[Definition]) -> dict[_Key, _Item]:
     common: dict[_Key, _Item] = {}
     around: list[Definition] = []
     for definition in new:
-        while around and around[-1].end_line < definition.end_line:
+        while around and not _is_around(around[-1], definition):
             around.pop()
         other = before.get(_key(definition))
         outer = _key(around[-1]) if around else None
@@ -139,6 +139,12 @@ def _common(old: list[Definition], new: list[Definition]) -> dict[_Key, _Item]:
             is_local = any(one.kind in _CALLED for one in around[:-1])
             common[_key(definition)] = _Item(definition.header, doc, inside, is_local=is_local)
     return common
+
+
+def _is_around(outer: Definition, inner: Definition) -> bool:
+    """Whether one stands in the other; two in the very same lines are two names of one thing."""
+    same = (outer.start_line, outer.end_line) == (inner.start_line, inner.end_line)
+    return outer.end_line >= inner.end_line and not same
 
 
 def _shared_imports(old: str, new: str, language: str, grammars: Grammars) -> list[str]:
