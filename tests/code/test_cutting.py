@@ -438,6 +438,31 @@ def test_an_import_that_came_stays_with_what_uses_it() -> None:
     ) == cut_of(old, new)
 
 
+CONDITIONAL = {
+    "Python": (
+        "try:\n    import fast\nexcept ImportError:\n    fast = None\n",
+        "try:\n    run()\nexcept ImportError:\n    import fast\n",
+        "def f(x):\n    return OLD\n",
+    ),
+    "C": (
+        "#ifdef WINDOWS\n#include <windows.h>\n#else\n#include <unistd.h>\n#endif\n",
+        "#ifdef WINDOWS\n#include <windows.h>\nint x;\n#endif\n",
+        "int f(int x)\n{\n    return OLD;\n}\n",
+    ),
+}
+
+
+@pytest.mark.parametrize("using", INSTALLED)
+@pytest.mark.parametrize("language", CONDITIONAL)
+def test_what_does_nothing_but_import_stays_under_its_condition(language: str, using: Grammars) -> None:
+    only, more, definition = CONDITIONAL[language]
+    old, new = (f"{only}\n{more}\n{definition}".replace("OLD", x) for x in ("1", "2"))
+
+    expected = [f"{only}\n{definition}".replace("OLD", x) for x in ("1", "2")]
+    assert Cut(*expected) == cut_of(old, new, language, using=using)
+    assert [] == imports(only, language)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [

@@ -41,7 +41,8 @@ def cut(
     kept member, its head and its end, and Ruby's or C++'s access section; the kept members with the comment directly
     above. One blank line stands where something was left out. Lines are never altered.
 
-    Imports stay where both sides have them; one that only one side has is a difference and stays too. A member is a
+    Imports stay where both sides have them, also those that hang on a condition and a fall-back; one that only one side
+    has is a difference and stays too. A member is a
     definition, a field, a statement at the top level or a comment of its own; comments above a class go with what is
     left out. Include guards, `extern "C"` and `#ifdef __cplusplus` go too, other conditions stay around what they hold.
 
@@ -80,11 +81,13 @@ def cut(
 
 
 def imports(text: str, language: str, *, grammars: Grammars = "auto") -> list[str]:
-    """The imports of a file in order, each in one line; none of a file that the parser gives up."""
+    """The unconditional imports of a file in order, each in one line; none of a file that the parser gives up."""
     side = _read(text, by_name(language), sys.maxsize, grammars)
-    members = dict.fromkeys(side.owner if side is not None else [])
-    found = [member for member in members if member.kind == "import"]
-    return [" ".join("\n".join(side.lines[one.first : one.last + 1]).split()) for one in found] if side else []
+    if side is None:
+        return []
+    found = [member for member in dict.fromkeys(side.owner) if member.kind == "import"]
+    lines = [" ".join("\n".join(side.lines[one.first : one.last + 1]).split()) for one in found]
+    return [line for line in lines if not line.startswith(("#if", "try:", "if "))]
 
 
 # ---- what is kept
@@ -377,6 +380,8 @@ class _Reader:
         is_guard = bool(inner) and inner[0].type == "preproc_def" and self._name(inner[0]) == self._name(node)
         if is_guard or self._text(head_end) == b"__cplusplus" or not members:
             return members if members else [_leaf(node)]
+        if all(member.kind == "import" for member in members):
+            return [_leaf(node, "import")]
         last = _last_line(node)
         return [
             _Member(
@@ -498,12 +503,30 @@ class _Reader:
         """Whether a statement brings in names of other files and does nothing else."""
         if node.type in self.spec.import_nodes:
             return True
+        if node.type in ("try_statement", "if_statement") and self.spec.name == "Python":
+            return self._tries_imports(node)
         if not self.spec.import_calls or node.end_byte - node.start_byte > 4_000:
             return False
         if node.type in ("variable_declaration", "lexical_declaration"):
             values = [c.child_by_field_name("value") for c in node.named_children if c.type == "variable_declarator"]
             return bool(values) and all(value is not None and self._is_import_call(value) for value in values)
         return self._is_import_call(node.children[0] if node.type == "expression_statement" else node)
+
+    def _tries_imports(self, node: Node) -> bool:
+        """Whether a statement does nothing but import this or that, or say that it is not there."""
+        found = False
+        waiting = [(node, 0)]
+        while waiting:
+            inner, depth = waiting.pop()
+            kind = inner.type
+            found = found or kind in self.spec.import_nodes
+            if kind == "expression_statement" and [child.type for child in inner.named_children] != ["assignment"]:
+                return False
+            if depth < 4 and (kind == "block" or kind.endswith(_TRIED)):
+                waiting += [(child, depth + 1) for child in inner.named_children]
+            elif kind.endswith(("_statement", "_definition")) and kind not in self.spec.import_nodes | _HARMLESS:
+                return False
+        return found
 
     def _is_import_call(self, node: Node) -> bool:
         """Whether an expression is `require("a")`, or a member or a call of that."""
@@ -525,6 +548,8 @@ class _Reader:
         return self.source[node.start_byte : node.end_byte]
 
 
+_TRIED = ("try_statement", "if_statement", "except_clause", "else_clause", "elif_clause", "finally_clause")
+_HARMLESS = frozenset({"expression_statement", "pass_statement"})
 _NAMING = frozenset({"variable_declarator", "assignment_expression", "pair", "field_definition"})
 # What lies between a statement of JavaScript and the function or object that makes it up.
 _JAVASCRIPT_WAYS = frozenset(
