@@ -53,6 +53,7 @@ def test_a_fix_becomes_a_pair_that_leads_back_to_its_commit(tmp_path: Path) -> N
         "license_class",
         "repos",
         "commit",
+        "message",
         "path",
         "old_blob",
         "new_blob",

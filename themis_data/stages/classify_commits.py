@@ -96,6 +96,7 @@ class ClassifyCommits:
             "license_class",
             "repos",
             "commit",
+            "message",
             "path",
             "old_blob",
             "new_blob",
