@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from themis_data.code.compare import cosmetic_difference
+from themis_data.code.compare import cosmetic_difference, surface_difference
 from themis_data.text.changes import line_changes
 
 
@@ -80,3 +80,90 @@ def test_another_number_is_always_code(lines: list[str], data: st.DataObject) ->
     new = [*lines[:place], "# a remark\nz = 42\n", *lines[place:]]
 
     assert None is difference("".join(old), "".join(new))
+
+
+def surface(old: str, new: str, language: str = "Python") -> str | None:
+    hunks = line_changes(old, new).hunks
+    changed = (
+        [(hunk.old_start, hunk.old_start + len(hunk.removed)) for hunk in hunks],
+        [(hunk.new_start, hunk.new_start + len(hunk.added)) for hunk in hunks],
+    )
+    return surface_difference(old, new, language, changed=changed)
+
+
+@pytest.mark.parametrize(
+    ("language", "old", "new"),
+    [
+        ("Python", "def f(a):\n    return a + 1\n", "def f(amount):\n    return amount + 1\n"),
+        ("Python", "for a, b in c:\n    g(a, b)\n", "for x, y in c:\n    g(x, y)\n"),
+        (
+            "Python",
+            "class A:\n    def f(self):\n        self.a = 1\n",
+            "class B:\n    def f(self):\n        self.b = 1\n",
+        ),
+        ("Python", "def f(a):\n    return a\n", "def g(a):\n    return a\n"),
+        ("Java", "class A { int f(int a) { return a; } }\n", "class A { int f(int b) { return b; } }\n"),
+        ("C", "int f(int a) { int b = a; return b; }\n", "int f(int n) { int m = n; return m; }\n"),
+        ("C++", "struct A { int a; int f() { return a; } };\n", "struct A { int b; int f() { return b; } };\n"),
+        (
+            "C#",
+            "class A { int F(int a) { var b = a; return b; } }\n",
+            "class A { int F(int c) { var d = c; return d; } }\n",
+        ),
+        ("Go", "package a\n\nfunc f(a int) { b := a; g(b) }\n", "package a\n\nfunc f(c int) { d := c; g(d) }\n"),
+        ("JavaScript", "const a = (b) => a(b);\n", "const c = (d) => c(d);\n"),
+        ("Ruby", "def f(a)\n  b = a\n  b\nend\n", "def f(c)\n  d = c\n  d\nend\n"),
+    ],
+)
+def test_declared_names_renamed_one_to_one_are_surface(language: str, old: str, new: str) -> None:
+    assert "renamed" == surface(old, new, language)
+
+
+@pytest.mark.parametrize(
+    ("language", "old", "new"),
+    [
+        pytest.param("Python", "x = load(y)\n", "x = safe_load(y)\n", id="another function"),
+        pytest.param("Python", "x = y.load()\n", "x = y.safe_load()\n", id="another method"),
+        pytest.param("Python", "o.size = 1\n", "o.length = 1\n", id="a member of another object"),
+        pytest.param("Python", "from a import b\n", "from a import c\n", id="an import"),
+        pytest.param("Python", "f(a=1)\n", "f(b=1)\n", id="a keyword argument"),
+        pytest.param("Python", "def f(a, b):\n    g(a, b)\n", "def f(a, b):\n    g(b, a)\n", id="a swap of two uses"),
+        pytest.param("Python", "a = 1\nb = 2\ng(a, b)\n", "a = 1\na = 2\ng(a, a)\n", id="two names become one"),
+        pytest.param("Python", "a = 1\na = 2\ng(a, a)\n", "a = 1\nb = 2\ng(a, b)\n", id="one name becomes two"),
+        pytest.param("Python", "a = 'a'\ng(a)\n", "b = 'b'\ng(b)\n", id="a string with it"),
+        pytest.param("Python", "a = 1\ng(a)\n", "b = 2\ng(b)\n", id="a number with it"),
+        pytest.param(
+            "Java", "class A { List a = new ArrayList(); }\n", "class A { List a = new LinkedList(); }\n", id="a type"
+        ),
+        pytest.param("C", "int f(void) { return min(1, 2); }\n", "int f(void) { return max(1, 2); }\n", id="a macro"),
+        pytest.param("JavaScript", "a.b = 1;\n", "a.c = 1;\n", id="a property"),
+    ],
+)
+def test_another_name_that_is_not_declared_here_is_code(language: str, old: str, new: str) -> None:
+    assert None is surface(old, new, language)
+
+
+def test_a_renaming_beside_comments_and_layout_is_a_renaming() -> None:
+    old = "def f(a):\n    return g(a, a)\n"
+    new = '"""About f."""\n\ndef f(amount):\n    # twice\n    return g(amount,\n             amount)\n'
+
+    assert "renamed" == surface(old, new)
+
+
+names = st.permutations(["first", "second", "third", "fourth", "fifth"])
+
+
+@given(names, names)
+@settings(max_examples=40, deadline=None)
+def test_parameters_renamed_in_all_places_are_surface_or_nothing(before: list[str], after: list[str]) -> None:
+    text = "def f({0}, {1}, {2}):\n    {3} = {0} + {1}\n    {4} = {2} * {3}\n    return {4}\n"
+    found = surface(text.format(*before), text.format(*after))
+
+    assert ("whitespace_only" if before == after else "renamed") == found
+
+
+@given(st.text(max_size=60), st.text(max_size=60), st.sampled_from(["Python", "C", "C++", "Go", "Ruby", "JavaScript"]))
+@settings(max_examples=100, deadline=None)
+def test_any_two_texts_can_be_compared_and_equal_ones_are_equal(one: str, other: str, language: str) -> None:
+    assert surface(one, other, language) in ("whitespace_only", "comment_only", "renamed", None)
+    assert "whitespace_only" == surface(one, one, language)

@@ -20,7 +20,8 @@ _MAX_DEEPER = 3  # spaces or tabs that a closing fence may stand deeper than its
 _WORD = re.compile(r"[^\W_]+")
 # Signs of code. Full stops, commas, quotes, hyphens, colons and brackets around a remark are prose's own.
 _CODE_SIGN = re.compile(r"[{}\[\];=<>+*/%&|^~$@#\\_]|\(\)|\w\(")
-_COMMON_SIGNS = "{}[];=()<>"
+_BRACKETS = "{}[];=()<>"
+_LONG_CHARS = 1_000
 _INLINE_CODE = re.compile(r"(?<!`)`++[^`\n]*+`++")
 # What begins a line of Markdown: headings, list items, quotes, rulers.
 _MARKUP = re.compile(r"^[ \t]*+(?:#{1,6} |[*+-] |> |(?:[*_-] ?){3,}+$)", re.MULTILINE)
@@ -129,9 +130,8 @@ def _tag(info: str) -> str:
 
 
 def _is_prose(text: str, words_a_sign: int) -> bool:
-    if sum(map(text.count, _COMMON_SIGNS)) > text.count(" ") + text.count(
-        "\n"
-    ):  # nearly all code, at a tenth of the price
+    # A long text is decided by its brackets nearly always, at a tenth of the price; a short one may show some as code.
+    if len(text) > _LONG_CHARS and _PROSE_AROUND_WORDS_A_SIGN * sum(map(text.count, _BRACKETS)) > len(text.split()):
         return False
     text = _BOLD.sub("", _MARKUP.sub("", _INLINE_CODE.sub(" ", text)))
     num_words = len(_WORD.findall(text))
