@@ -1,0 +1,308 @@
+"""What of a prompt gives away which answer is the better one: text that only one of them has, or that names the defect.
+
+Texts are compared as runs of tokens in lower case, so that neither case, line ends nor spaces matter; n-grams leave
+punctuation out too. Only the lines that differ are looked at, and whatever both answers hold is allowed.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Literal, get_args
+
+from themis_data.text.changes import LineChanges, line_changes
+from themis_data.yaml_file import read_yaml
+
+Kind = Literal["line", "code", "literal", "identifier", "message", "defect"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+_WORD = re.compile(r"\w+")
+_NAME = re.compile(r"[^\W\d]\w*")
+_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\dA-Za-z_]+")
+_MIN_NAME_CHARS = 2  # one letter is in every second prompt by chance
+_MIN_SPOKEN_PARTS = 3  # `file name` is English, `max retry count` is a name spoken
+_CODE_WORDS = 6  # in a row, within a paragraph or an item of a list
+# In a list of signatures the last word of one item and the first of the next are neighbours by chance.
+_PART_END = re.compile(r"\n[ \t]*+(?:\n|(?=(?:[-*+]|\d+\.)[ \t]))|(?<=`)[ \t]*\n")
+_MESSAGE_WORDS = ((4, 3), (5, 2))  # so many in a row, with so many that are no mere grammar
+_MIN_LINE_TOKENS = 3
+_MIN_LINE_WORDS = 4  # of a line that is words only, such as a comment
+_SHORT_SUBJECT_WORDS = 3  # a whole subject, none of them grammar
+_MAX_MESSAGE_WORDS = 2_000
+_LITERAL = re.compile(r""""((?:[^"\\]|\\.){3,200}+)"|'((?:[^'\\]|\\.){3,200}+)'|`([^`]{3,200}+)`""")
+_NUMBER = re.compile(r"(?<![\w.])(?:0[xX][0-9a-fA-F_]{2,}+|\d[\d_]*+(?:\.\d++)?)")
+_MIN_DIGITS = 3  # one or two are counts and indices, as in every text
+# Where a prompt writes code and not English: in backticks, with a bracket behind, or joined to another name.
+_IN_CODE = re.compile(
+    r"(?<!`)`++([^`]{1,2000}+)`|(?<!\w)([^\W\d]\w*+)(?=[(\[])|(?<=[\w)\]][.])([^\W\d]\w*)|(?<=->|::)([^\W\d]\w*)"
+)
+# A capital where no sentence begins.
+_CAPITALISED = re.compile(r"(?<=[\w,;] )[A-Z]\w++")
+_QUOTED = re.compile(r"""(?<!`)`++([^`]{1,2000}+)`|"([^"\n]{1,200}+)"|(?<!\w)'([^'\n]{1,200}+)'""")
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """The first leak that was found."""
+
+    kind: Kind
+    span: str  # what the prompt says
+
+    @property
+    def reason(self) -> str:
+        return f"leaks_{self.kind}: {self.span!r}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    """What a prompt must not give away. `names` are the identifiers of the chosen and of the rejected code, asked for
+    only where a word makes it necessary; None counts every word as one."""
+
+    chosen: str
+    rejected: str
+    criterion: str
+    message: str | None = None
+    path: str | None = None
+    names: Callable[[], tuple[frozenset[str], frozenset[str]]] | None = None
+
+
+def find_leak(prompt: str, sides: Sides, *, kinds: Iterable[Kind] = KINDS) -> Leak | None:
+    """The first leak of these kinds in the order of `KINDS`, or None.
+
+    line        a line that only one side has
+    code        six words in a row that only one side has in a row
+    literal     a string, or a number of three digits, that only one side has; a string of one or two words where it is
+                quoted
+    identifier  a name that only one side has, in any spelling (`maxSize`, `max_size`; from three words also spoken);
+                a name that is a plain word where it is written as code or with a capital
+    message     four words in a row of the commit message, five where two are more than grammar, or a subject of three,
+                unless both sides or the path hold them
+    defect      a phrasing in leaks.yaml, unless both sides hold it
+    """
+    asked = frozenset(kinds)
+    search = _Search(prompt, sides)
+    for kind in KINDS:
+        if kind in asked:
+            span = next(search.spans(kind), None)
+            if span is not None:
+                return Leak(kind, span)
+    return None
+
+
+class _Search:
+    """One prompt against one pair; what is costly is made once, where it is needed."""
+
+    def __init__(self, prompt: str, sides: Sides) -> None:
+        self.prompt = prompt
+        self.sides = sides
+        self.run = _run(_tokens(prompt))
+        self.words = _words(prompt)
+        self.changes: LineChanges = line_changes(sides.rejected, sides.chosen)
+        added = [line for _, line in self.changes.added]
+        removed = [line for _, line in self.changes.removed]
+        # Each side's changed lines, with the text of the other side, which must not hold what they have.
+        self.changed = ((added, sides.rejected), (removed, sides.chosen))
+
+    def spans(self, kind: Kind) -> Iterator[str]:
+        by_kind: dict[Kind, Callable[[], Iterator[str]]] = {
+            "line": self.lines,
+            "code": self.code,
+            "literal": self.literals,
+            "identifier": self.identifiers,
+            "message": self.message,
+            "defect": self.defects,
+        }
+        return by_kind[kind]()
+
+    def lines(self) -> Iterator[str]:
+        for lines, other in self.changed:
+            for line in dict.fromkeys(lines):
+                tokens = _trimmed(_tokens(line))
+                is_code = any(not _WORD.match(token) for token in tokens)
+                if len(tokens) >= (_MIN_LINE_TOKENS if is_code else _MIN_LINE_WORDS):
+                    run = _run(tokens)
+                    if run in self.run and run not in _run_of(other):
+                        yield line.strip()
+
+    def code(self) -> Iterator[str]:
+        told = {gram for part in _PART_END.split(self.prompt) for gram in _grams(_words(part), _CODE_WORDS)}
+        if not told:
+            return
+        hunks = self.changes.hunks
+        new = [(hunk.new_start, hunk.new_start + len(hunk.added)) for hunk in hunks]
+        old = [(hunk.old_start, hunk.old_start + len(hunk.removed)) for hunk in hunks]
+        sides = self.sides
+        for text, other, ranges in ((sides.chosen, sides.rejected, new), (sides.rejected, sides.chosen, old)):
+            for gram in _grams_around(text.split("\n"), ranges, _CODE_WORDS):
+                if gram in told and _run(gram) not in _word_run_of(other):
+                    yield " ".join(gram)
+
+    def literals(self) -> Iterator[str]:
+        quoted = {_run(_tokens(next(filter(None, found)))) for found in _QUOTED.findall(self.prompt)}
+        numbers = {_digits(number) for number in _NUMBER.findall(self.prompt)}
+        for lines, other in self.changed:
+            for line in dict.fromkeys(lines):
+                for found in _LITERAL.findall(line):
+                    text = next(filter(None, found))
+                    tokens = _tokens(text)
+                    run = _run(tokens)
+                    num_words = sum(token[0].isalpha() for token in tokens)
+                    if num_words and run in (self.run if num_words > 2 else quoted) and run not in _run_of(other):
+                        yield text
+                for number in _NUMBER.findall(line):
+                    digits = _digits(number)
+                    if len(digits) >= _MIN_DIGITS and digits in numbers:
+                        if digits not in map(_digits, _NUMBER.findall(other)):
+                            yield number
+
+    def identifiers(self) -> Iterator[str]:
+        said = _names_of(self.prompt)
+        keys = {_key(name): name for name in sorted(said) if _is_compound(name)}
+        in_code = {name for found in _IN_CODE.findall(self.prompt) for part in found for name in _NAME.findall(part)}
+        in_code.update(_CAPITALISED.findall(self.prompt))
+        word_run = _run(self.words)
+        for place, (lines, other) in enumerate(self.changed):
+            for name in dict.fromkeys(name for line in lines for name in _NAME.findall(line)):
+                parts = _parts(name)
+                if len(name) < _MIN_NAME_CHARS:
+                    continue
+                if name in said and (name in in_code or _is_compound(name)):
+                    span, is_shared = name, name in _names_of(other)
+                elif len(parts) > 1 and _key(name) in keys:
+                    span, is_shared = keys[_key(name)], _key(name) in _keys_of(other)
+                elif len(parts) >= _MIN_SPOKEN_PARTS and _run(parts) in word_run:
+                    span = " ".join(parts)
+                    is_shared = _key(name) in _keys_of(other) or _run(parts) in _word_run_of(other)
+                else:
+                    continue
+                if not is_shared and self._is_identifier(name, place):
+                    yield span
+
+    def _is_identifier(self, name: str, place: int) -> bool:
+        if self.sides.names is None:
+            return True
+        return any(name in _NAME.findall(written) for written in self.sides.names()[place])
+
+    def message(self) -> Iterator[str]:
+        if self.sides.message is None:
+            return
+        grammar = frozenset(_phrasings()["grammar"])
+        words = _words(self.sides.message)[:_MAX_MESSAGE_WORDS]
+        subject = _words(self.sides.message.partition("\n")[0])
+        told = [(words, size, num_told) for size, num_told in _MESSAGE_WORDS]
+        if len(subject) == _SHORT_SUBJECT_WORDS:
+            told.append((subject, _SHORT_SUBJECT_WORDS, _SHORT_SUBJECT_WORDS))
+        for text, size, num_told in told:
+            said = _grams(self.words, size)
+            for gram in zip(*(text[start:] for start in range(size)), strict=False):
+                if gram in said and sum(word not in grammar for word in gram) >= num_told:
+                    if not self._is_shared(_run(gram)):
+                        yield " ".join(gram)
+
+    def defects(self) -> Iterator[str]:
+        text = _run(self.words)
+        for found in _defects(self.sides.criterion).finditer(text):
+            # With the words around it: one word such as "fix" is in many a file, and about something else.
+            before = text[: found.start()].split(" ")[-2:-1]
+            after = text[found.end() :].split(" ", 2)[1:2]
+            if not self._is_shared(_run(word for word in (*before, found[0], *after) if word)):
+                yield found[0]
+
+    def _is_shared(self, word_run: str) -> bool:
+        """Whether both sides hold the words in a row, or the path that the prompt may name."""
+        sides = self.sides
+        if sides.path is not None and word_run in _run(_words(sides.path)):
+            return True
+        return word_run in _word_run_of(sides.chosen) and word_run in _word_run_of(sides.rejected)
+
+
+def _tokens(text: str) -> list[str]:
+    return _TOKEN.findall(text.lower())
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.lower())
+
+
+def _run(tokens: Iterable[str]) -> str:
+    """Tokens as one text in which a run of tokens is a substring."""
+    return f" {' '.join(tokens)} "
+
+
+@lru_cache(maxsize=4)  # the sides of one pair, asked for once for each candidate
+def _run_of(text: str) -> str:
+    return _run(_tokens(text))
+
+
+@lru_cache(maxsize=4)
+def _word_run_of(text: str) -> str:
+    return _run(_words(text))
+
+
+@lru_cache(maxsize=4)
+def _names_of(text: str) -> frozenset[str]:
+    return frozenset(_NAME.findall(text))
+
+
+@lru_cache(maxsize=4)
+def _keys_of(text: str) -> frozenset[str]:
+    return frozenset(map(_key, _names_of(text)))
+
+
+def _parts(name: str) -> list[str]:
+    """The words that a name is made of, in lower case."""
+    return [part.lower() for part in _PARTS.findall(name)]
+
+
+def _key(name: str) -> str:
+    """What `maxSize`, `max_size` and `MAX_SIZE` have in common."""
+    return name.replace("_", "").lower()
+
+
+def _is_compound(name: str) -> bool:
+    """Whether a name can be no English word: it has a part that begins inside, or a digit."""
+    return "_" in name.strip("_") or len(_PARTS.findall(name)) > 1 or any(map(str.isdigit, name))
+
+
+def _digits(number: str) -> str:
+    return number.replace("_", "").lower()
+
+
+def _trimmed(tokens: list[str]) -> list[str]:
+    """Tokens without the punctuation at both ends: a prompt that quotes a line may leave its semicolon out."""
+    places = [place for place, token in enumerate(tokens) if _WORD.match(token)]
+    return tokens[places[0] : places[-1] + 1] if places else []
+
+
+def _grams(words: list[str], size: int) -> set[tuple[str, ...]]:
+    return set(zip(*(words[start:] for start in range(size)), strict=False))
+
+
+def _grams_around(lines: list[str], ranges: list[tuple[int, int]], size: int) -> Iterator[tuple[str, ...]]:
+    """Runs of so many words near the ranges of lines. A place where lines were taken out counts as a range of none."""
+    for start, end in _joined((max(0, start - size), end + size) for start, end in ranges):
+        words = [word for line in lines[start:end] for word in _words(line)]
+        yield from zip(*(words[offset:] for offset in range(size)), strict=False)
+
+
+def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Ranges in order without overlaps."""
+    joined: list[tuple[int, int]] = []
+    for start, end in ranges:
+        if joined and start <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(end, joined[-1][1])
+        else:
+            joined.append((start, end))
+    return joined
+
+
+@cache
+def _phrasings() -> Mapping[str, list[str]]:
+    return read_yaml(Path(__file__).parent / "leaks.yaml")
+
+
+@cache
+def _defects(criterion: str) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join([*_phrasings()['any'], *_phrasings().get(criterion, [])])})\b")
