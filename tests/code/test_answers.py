@@ -27,7 +27,9 @@ def read(text: str) -> tuple[str, str, tuple[str, ...]]:
         pytest.param(f"````python\n{CODE}`````\n", "fenced", ("python",), id="a longer fence"),
         pytest.param(f"```python\n{CODE}", "fenced", ("python",), id="unclosed"),
         pytest.param(f"```python\n{CODE}```\n```\n", "fenced", ("python",), id="closed twice"),
-        pytest.param(f"Here it is:\n```python\n{CODE}```\n", "prose_and_fence", ("python",), id="prose above"),
+        pytest.param(
+            f"It is fast (O(1) a word):\n```python\n{CODE}```\n", "prose_and_fence", ("python",), id="prose above"
+        ),
         pytest.param(f"```python\n{CODE}```\nIt wraps `x` in a list.\n", "prose_and_fence", ("python",), id="below"),
         pytest.param(f"## Answer\n\n* one:\n\n```py\n{CODE}```\n", "prose_and_fence", ("py",), id="markup around"),
     ],
@@ -65,6 +67,9 @@ def test_a_deeper_fence_of_the_same_length_is_code() -> None:
     [
         pytest.param(f'"""Use it so:\n\n```python\nf(1)\n```\n"""\n\n\n{CODE}{CODE}', id="fences in a docstring"),
         pytest.param("var a = `\n```js\nf();\n```\n`;\nvar b = [a, a];\nf(a);\n", id="fences in a string"),
+        pytest.param(
+            f'def f():\n    """{"One word and another. " * 30}"""\n    return 1\n', id="little but documentation"
+        ),
         pytest.param(f'"""\nmodule.name\n~~~~~~~~~~~\n\nWhat it is for.\n"""\n\n{CODE}', id="a heading"),
     ],
 )

@@ -92,6 +92,13 @@ def test_a_word_that_is_no_identifier_does_not_count_as_one() -> None:
     assert None is find_leak("There is known_words.", sides, kinds=("identifier",))
 
 
+def test_a_line_that_is_the_beginning_of_another_but_for_its_end_is_a_leak() -> None:
+    sides = {"chosen": "int f(int fd);\n", "rejected": "int f(int fd) { return g(fd); }\n"}
+
+    assert Leak("line", "int f(int fd);") == leak("It declares `int f(int fd);`.", **sides)
+    assert None is leak("It declares `int f(int fd)`.", **sides)
+
+
 def test_a_phrasing_that_both_sides_hold_is_allowed() -> None:
     doc = "# Says what is too slow for it.\n"
 

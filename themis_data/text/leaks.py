@@ -29,7 +29,7 @@ _PART_END = re.compile(r"\n[ \t]*+(?:\n|(?=(?:[-*+]|\d+\.)[ \t]))|(?<=`)[ \t]*\n
 _MESSAGE_WORDS = ((4, 3), (5, 2))  # so many in a row, with so many that are no mere grammar
 _MIN_LINE_TOKENS = 3
 _MIN_LINE_WORDS = 4  # of a line that is words only, such as a comment
-_SHORT_SUBJECT_WORDS = 3  # a whole subject, none of them grammar
+_SUBJECT_WORDS = {3: 3, 4: 2}  # words of a whole subject: so many that are no mere grammar
 _MAX_MESSAGE_WORDS = 2_000
 _LITERAL = re.compile(r""""((?:[^"\\]|\\.){3,200}+)"|'((?:[^'\\]|\\.){3,200}+)'|`([^`]{3,200}+)`""")
 _NUMBER = re.compile(r"(?<![\w.])(?:0[xX][0-9a-fA-F_]{2,}+|\d[\d_]*+(?:\.\d++)?)")
@@ -77,8 +77,8 @@ def find_leak(prompt: str, sides: Sides, *, kinds: Iterable[Kind] = KINDS) -> Le
                 quoted
     identifier  a name that only one side has, in any spelling (`maxSize`, `max_size`; from three words also spoken);
                 a name that is a plain word where it is written as code or with a capital
-    message     four words in a row of the commit message, five where two are more than grammar, or a subject of three,
-                unless both sides or the path hold them
+    message     four words in a row of the commit message, five where two are more than grammar, or a subject of three
+                or four, unless both sides or the path hold them
     defect      a phrasing in leaks.yaml, unless both sides hold it
     """
     asked = frozenset(kinds)
@@ -119,12 +119,14 @@ class _Search:
     def lines(self) -> Iterator[str]:
         for lines, other in self.changed:
             for line in dict.fromkeys(lines):
-                tokens = _trimmed(_tokens(line))
-                is_code = any(not _WORD.match(token) for token in tokens)
-                if len(tokens) >= (_MIN_LINE_TOKENS if is_code else _MIN_LINE_WORDS):
-                    run = _run(tokens)
-                    if run in self.run and run not in _run_of(other):
-                        yield line.strip()
+                whole = _tokens(line)
+                # A prompt may leave a semicolon out, and a line may be another's beginning but for its last sign.
+                for tokens in (whole, _trimmed(whole)):
+                    is_code = any(not _WORD.match(token) for token in tokens)
+                    if len(tokens) >= (_MIN_LINE_TOKENS if is_code else _MIN_LINE_WORDS):
+                        run = _run(tokens)
+                        if run in self.run and run not in _run_of(other):
+                            yield line.strip()
 
     def code(self) -> Iterator[str]:
         told = {gram for part in _PART_END.split(self.prompt) for gram in _grams(_words(part), _CODE_WORDS)}
@@ -192,8 +194,8 @@ class _Search:
         words = _words(self.sides.message)[:_MAX_MESSAGE_WORDS]
         subject = _words(self.sides.message.partition("\n")[0])
         told = [(words, size, num_told) for size, num_told in _MESSAGE_WORDS]
-        if len(subject) == _SHORT_SUBJECT_WORDS:
-            told.append((subject, _SHORT_SUBJECT_WORDS, _SHORT_SUBJECT_WORDS))
+        if len(subject) in _SUBJECT_WORDS:
+            told.append((subject, len(subject), _SUBJECT_WORDS[len(subject)]))
         for text, size, num_told in told:
             said = _grams(self.words, size)
             for gram in zip(*(text[start:] for start in range(size)), strict=False):
