@@ -83,7 +83,8 @@ KEPT = [
     ("Redact the password in the connection summary", "-show(url)\n+show(mask(url.password))", SH),
     ("Fix remote code execution (RCE) through pickled cookies",
      "-data = pickle.loads(cookie)\n+data = verify_signature(cookie)", SH),
-    ("Reject header names with newlines\n\nMalicious names could end the header.", "+if '\\n' in name:\n+    raise ValueError('invalid header')", SH),
+    ("Reject header names with newlines\n\nMalicious names could end the header.",
+     "+if '\\n' in name:\n+    raise ValueError('invalid header')", SH),
     ("Check the length first\n\nAn attacker could send a frame of any size.", CHECKED, SH),
     # readability and maintainability
     ("Simplify the flag check", SMALLER, RM),
