@@ -22,6 +22,7 @@ $(BIN)/themis: pyproject.toml constraints.txt
 $(VENV)/dev: $(BIN)/themis
 	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -c constraints.txt -e '.[dev]'
 	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) --no-deps dashscope==2.0.2  # Qwen's vocabulary
+	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) --no-deps guesslang==2.2.1  # its data files only
 	@touch $@
 
 $(VENV)/train: $(VENV)/dev
