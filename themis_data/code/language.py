@@ -105,7 +105,7 @@ def languages_of_path(path: str) -> tuple[str, ...]:
     """All languages that the path may be in, the likeliest first: (`C`, `C++`) for a `.h` file; empty if
     none.
 
-    The path cannot tell more; the text can, by the language in which it has fewer syntax errors.
+    The path cannot tell more; the text can, see `detection`.
     """
     first = language_of_path(path)
     if first is None:

@@ -1,6 +1,5 @@
 """A real parser looks at both sides."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, ClassVar
@@ -9,26 +8,24 @@ import pyarrow as pa
 
 from themis_data.code.grammars import Grammars, resolved_for_published
 from themis_data.code.guard import Crashed, shared_guard
-from themis_data.code.language import by_name, languages_of_path
+from themis_data.code.language import by_name
 from themis_data.code.syntax import SyntaxMeasure, measure
 from themis_data.engine.rows import Rows
 
 # A language whose limit is no more than this has a grammar that places all it should: there one more error is a fault.
 _PRECISE = 0.01
-_Measured = SyntaxMeasure | Crashed
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParseCheck:
     """Drops changes whose chosen side does not parse (`chosen_unparsable`), whose rejected side does not
     (`rejected_unparsable`), whose chosen side parses worse than the rejected one (`parses_worse`), that show nothing
-    (`shallow`), that brings the parser down (`parser_crashed`), or whose language is unknown (`unknown_language`) or
-    has no limit (`no_limit`).
+    (`shallow`), that bring the parser down (`parser_crashed`), or whose language is unknown (`unknown_language`) or has
+    no limit (`no_limit`).
 
     The measure is the share of bytes that the grammar could not place. A bare "has an error" would drop a fifth and
     more of real C and C++, whose macros no parser can place without the headers; each language has its own limit, in
-    code/languages/*.yaml. Where several languages claim the extension (a `.h` is C or C++), the one that parses both
-    sides better becomes the row's language; that of a fragment was settled with the whole file.
+    code/languages/*.yaml. Which language a `.h` is in, `identify_language` says before.
 
     A fragment is held to the same limits as a file, of its own bytes: it has the heads of what surrounds its
     definitions, so the grammar takes it for a file. Its cut added no error; one that the definitions brought along
@@ -51,41 +48,26 @@ class ParseCheck:
         return {"grammars": resolved_for_published(self.grammars)}
 
     def apply(self, rows: Rows) -> Rows:
-        return rows.map(self.check).drop(self.drop_reason)
-
-    def check(self, changes: pa.Table) -> pa.Table:
-        """The rows with their language settled, and a working column with the reason to drop them."""
-        columns = (changes[name].to_pylist() for name in ("old_contents", "new_contents", "language", "path", "form"))
-        rows = [(old, new, _candidates(*about)) for old, new, *about in zip(*columns, strict=True)]
-        calls = [(text.encode(), name) for old, new, names in rows for name in names for text in (old, new)]
-        measured = iter(shared_guard().map(partial(measure, min_depth=self.min_depth, grammars=self.grammars), calls))
-        sides = [[(name, next(measured), next(measured)) for name in names] for _, _, names in rows]
-        languages = changes["language"].to_pylist()
-        checked = [self._settled(language, found) for language, found in zip(languages, sides, strict=True)]
-        place = changes.schema.get_field_index("language")
-        settled = pa.array([language for language, _ in checked], pa.string())
-        changes = changes.set_column(place, changes.schema.field("language"), settled)
-        return changes.append_column("reason", pa.array([reason for _, reason in checked], pa.string()))
+        return rows.drop(self.drop_reason)
 
     def drop_reason(self, changes: pa.Table) -> pa.Array:
-        return changes["reason"].combine_chunks()
+        columns = (changes[name].to_pylist() for name in ("old_contents", "new_contents", "language"))
+        rows = [(old, new, language, _why_not_measured(language)) for old, new, language in zip(*columns, strict=True)]
+        calls = [(text.encode(), language) for *sides, language, reason in rows if reason is None for text in sides]
+        look = partial(measure, min_depth=self.min_depth, grammars=self.grammars)
+        measured = iter(shared_guard().map(look, calls))
+        reasons = [reason or self._reason(next(measured), next(measured), language) for _, _, language, reason in rows]
+        return pa.array(reasons, pa.string())
 
-    def _settled(
-        self, language: str | None, measured: Sequence[tuple[str, _Measured, _Measured]]
-    ) -> tuple[str | None, str | None]:
-        """The language of a change and the reason to drop it, from the measures of both sides in each language that
-        it may be in."""
-        if language is None:
-            return None, "unknown_language"
-        if not measured:
-            return language, f"no_limit: {language}"
-        # min takes the first of equals: the language that the extension stands for by custom.
-        name, rejected, chosen = min(measured, key=lambda found: _error_share(found[1]) + _error_share(found[2]))
-        for side in (rejected, chosen):
-            if isinstance(side, Crashed):
-                return name, f"parser_crashed: {side.why}"
-        assert isinstance(rejected, SyntaxMeasure) and isinstance(chosen, SyntaxMeasure)
-        return name, self.reason(rejected, chosen, name)
+    def _reason(
+        self, rejected: SyntaxMeasure | Crashed, chosen: SyntaxMeasure | Crashed, language: str | None
+    ) -> str | None:
+        if isinstance(rejected, Crashed):
+            return f"parser_crashed: {rejected.why}"
+        if isinstance(chosen, Crashed):
+            return f"parser_crashed: {chosen.why}"
+        assert language is not None  # others are not measured
+        return self.reason(rejected, chosen, language)
 
     def reason(self, rejected: SyntaxMeasure, chosen: SyntaxMeasure, language: str) -> str | None:
         """Why a change is dropped, or None."""
@@ -105,17 +87,10 @@ class ParseCheck:
         return None
 
 
-def _candidates(language: str | None, path: str, form: str) -> tuple[str, ...]:
-    """The languages with a limit that a change may be in; that of a fragment was settled with its file."""
+def _why_not_measured(language: str | None) -> str | None:
     if language is None:
-        return ()
-    is_settled = form == "fragment" or language not in languages_of_path(path)
-    claimed = (language,) if is_settled else languages_of_path(path)
-    return tuple(name for name in claimed if by_name(name).max_error_share is not None)
-
-
-def _error_share(side: _Measured) -> float:
-    return 2.0 if isinstance(side, Crashed) else side.error_share  # more than any share
+        return "unknown_language"
+    return f"no_limit: {language}" if by_name(language).max_error_share is None else None
 
 
 STAGE = ParseCheck
