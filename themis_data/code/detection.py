@@ -261,11 +261,13 @@ def _logits(source: bytes) -> NDArray[np.float64]:
     of = model.arrays
     text = np.frombuffer(source[:_READ_BYTES], np.uint8).astype(np.int64)
     pairs = text[:-1] * 256 + text[1:]
-    counts = np.bincount(model.buckets[pairs], minlength=_BUCKETS).astype(np.float64)
-    deep = counts @ of["embedding"] / max(len(pairs), 1)
+    counts = np.bincount(model.buckets[pairs], minlength=_BUCKETS)
+    used = np.flatnonzero(counts)  # a few hundred
+    counts = counts[used].astype(np.float64)
+    deep = counts @ of["embedding"][used] / max(len(pairs), 1)
     for layer in ("first", "second"):
         deep = np.maximum(deep @ of[layer] + of[f"{layer}_bias"], 0)
-    logits: NDArray[np.float64] = deep @ of["third"] + of["third_bias"] + counts @ of["wide"] + of["wide_bias"]
+    logits: NDArray[np.float64] = deep @ of["third"] + of["third_bias"] + counts @ of["wide"][used] + of["wide_bias"]
     return logits
 
 
