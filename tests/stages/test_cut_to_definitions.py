@@ -13,10 +13,6 @@ OLD, NEW = (f"import os\n\n\n{CHANGED.format(x)}{OTHERS}" for x in ("x", "os.pat
 CUT_OLD, CUT_NEW = (f"import os\n\n{CHANGED.format(x)}" for x in ("x", "os.path"))
 SHORT_OLD, SHORT_NEW = (f"{CHANGED.format(x)}\n\ndef other(x):\n    return 1\n" for x in ("x", "1"))
 HEAD_OLD, HEAD_NEW = (f"class A({x}):\n    def f(self):\n        return 1\n{OTHERS}" for x in ("B", "C"))
-BOX_OLD, BOX_NEW = (
-    f"class Box {{\n public:\n  int size() const {{ return {x}; }}\n  int other() const {{ return 3; }}\n}};\n"
-    for x in ("1", "2")
-)
 
 
 def cut(old: str, new: str, row: dict[str, Any] | None = None, **settings: Any) -> tuple[dict[str, Any], str | None]:
@@ -87,13 +83,6 @@ def test_a_fragment_is_not_cut_again() -> None:
     found, reason = cut(OLD, NEW, {"form": "fragment"}, mode="always")
 
     assert (None, OLD) == (reason, found["old_contents"])
-
-
-@pytest.mark.parametrize(("mode", "expected"), [("always", "C++"), ("never", "C")])
-def test_a_header_is_cut_in_the_language_that_parses_it_better(mode: Any, expected: str) -> None:
-    found, reason = cut(BOX_OLD, BOX_NEW, {"language": "C", "path": "box.h"}, mode=mode)
-
-    assert (expected, None) == (found["language"], reason)
 
 
 def test_a_helper_that_came_with_the_change_comes_with_the_fragment() -> None:

@@ -1,6 +1,7 @@
 """The definitions that a commit touches, in the stead of a file that is far larger."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any, ClassVar, Literal
 
 import pyarrow as pa
@@ -8,12 +9,12 @@ import pyarrow.compute as pc
 
 from themis_data.code.cutting import Cut, cut
 from themis_data.code.grammars import Grammars, resolved_for_published
-from themis_data.code.language import by_name, languages_of_path
-from themis_data.code.syntax import measure
+from themis_data.code.guard import Crashed, shared_guard
+from themis_data.code.language import by_name
 from themis_data.engine.rows import Rows
 from themis_data.text.changes import LineChanges, line_changes
 
-_COLUMNS = ("old_contents", "new_contents", "language", "form")
+_COLUMNS = ("old_contents", "new_contents", "form")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,9 +29,8 @@ class CutToDefinitions:
     A definition that only one side has is in the fragment. Drops: `outside_definitions` (the sides differ in imports,
     comments or heads of classes only), `one_sided` (one side only adds definitions), `definition_too_large` (one that
     changed is alone over `max_bytes`), `fragment_too_large` (all of them together are), `unparsable`,
-    `fragment_unparsable` (a fragment has errors that its file does not have). Rows in languages that are not parsed
-    pass, and so do fragments. Where several languages claim the extension, the one that parses both files better
-    becomes the row's language with the cut.
+    `fragment_unparsable` (a fragment has errors that its file does not have), `parser_crashed`. Rows in
+    languages that are not parsed pass, and so do fragments.
     """
 
     reads: ClassVar[str] = "change"
@@ -50,8 +50,14 @@ class CutToDefinitions:
 
     def cut(self, changes: pa.Table) -> pa.Table:
         """The rows, those that had to be cut as fragments, and a working column with the reason where none was made."""
-        rows = zip(*(changes[name].to_pylist() for name in (*_COLUMNS, "path")), strict=True)
-        made = [self._row(*row) for row in rows]
+        rows = list(zip(*(changes[name].to_pylist() for name in (*_COLUMNS, "language")), strict=True))
+        asked = [self._asked(*row) for row in rows]
+        look = partial(_cut, max_bytes=self.max_bytes, grammars=self.grammars)
+        found = iter(shared_guard().map(look, [call for call in asked if call is not None]))
+        made = [
+            (old, new, form, None) if call is None else self._made(old, new, next(found))
+            for (old, new, form, _), call in zip(rows, asked, strict=True)
+        ]
         for place, name in enumerate(_COLUMNS):
             column = pa.array([row[place] for row in made], changes[name].type)
             changes = changes.set_column(changes.column_names.index(name), changes.schema.field(name), column)
@@ -60,41 +66,28 @@ class CutToDefinitions:
     def drop_reason(self, changes: pa.Table) -> pa.Array:
         return pc.cast(changes["reason"], pa.string()).combine_chunks()
 
-    def _row(
-        self, old: str, new: str, language: str | None, form: str, path: str
-    ) -> tuple[str, str, str | None, str, str | None]:
-        """Both sides, language and form as they are to be, and why the row is dropped."""
-        whole = (old, new, language, form, None)
+    def _asked(self, old: str, new: str, form: str, language: str | None) -> tuple[str, str, str, LineChanges] | None:
+        """What is to be cut; None for a row that stays as it is."""
         if self.mode == "never" or form != "file" or language is None or by_name(language).published_as is None:
-            return whole
-        size = max(len(old.encode()), len(new.encode()))
+            return None
         changes = line_changes(old, new)
-        if self.mode == "auto" and size <= self.max_bytes and changes.changed_share >= self.min_changed_share:
-            return whole
-        name = self._language(old, new, language, path)
-        made = self._cut(old, new, name, changes)
-        if made.old is not None and made.new is not None:
-            return made.old, made.new, name, "fragment", None
-        if made.reason is None or (self.mode == "auto" and size <= self.max_bytes):
-            return whole
-        return *whole[:-1], made.reason
+        is_small = max(len(old.encode()), len(new.encode())) <= self.max_bytes
+        if self.mode == "auto" and is_small and changes.changed_share >= self.min_changed_share:
+            return None
+        return old, new, language, changes
 
-    def _cut(self, old: str, new: str, language: str, changes: LineChanges) -> Cut:
-        changed = (
-            [(hunk.old_start, hunk.old_start + len(hunk.removed)) for hunk in changes.hunks],
-            [(hunk.new_start, hunk.new_start + len(hunk.added)) for hunk in changes.hunks],
-        )
-        return cut(old, new, language, changed=changed, max_bytes=self.max_bytes, grammars=self.grammars)
+    def _made(self, old: str, new: str, found: Cut | Crashed) -> tuple[str, str, str, str | None]:
+        """Both sides and their form after the cut, and why the row is dropped."""
+        if isinstance(found, Crashed):
+            return old, new, "file", f"parser_crashed: {found.why}"
+        if found.old is not None and found.new is not None:
+            return found.old, found.new, "fragment", None
+        is_small = max(len(old.encode()), len(new.encode())) <= self.max_bytes
+        return old, new, "file", None if self.mode == "auto" and is_small else found.reason
 
-    def _language(self, old: str, new: str, language: str, path: str) -> str:
-        """Of the languages that claim the path, the one in which both sides have the smaller share of errors."""
-        claimed = languages_of_path(path) if language in languages_of_path(path) else (language,)
-        if len(claimed) == 1:
-            return language
-        return min(claimed, key=lambda name: sum(self._error_share(text, name) for text in (old, new)))
 
-    def _error_share(self, text: str, language: str) -> float:
-        return measure(text.encode(), language, min_depth=1, grammars=self.grammars).error_share
+def _cut(old: str, new: str, language: str, changes: LineChanges, *, max_bytes: int, grammars: Grammars) -> Cut:
+    return cut(old, new, language, changed=changes.ranges, max_bytes=max_bytes, grammars=grammars)
 
 
 STAGE = CutToDefinitions

@@ -37,12 +37,7 @@ class DropCosmeticChanges:
         """Why a change is cosmetic, or None. In Python, indentation is no mere white space."""
         if language is None or by_name(language).published_as is None:
             return None
-        hunks = line_changes(old, new).hunks
-        changed = (
-            [(hunk.old_start, hunk.old_start + len(hunk.removed)) for hunk in hunks],
-            [(hunk.new_start, hunk.new_start + len(hunk.added)) for hunk in hunks],
-        )
-        return cosmetic_difference(old, new, language, changed=changed, grammars=self.grammars)
+        return cosmetic_difference(old, new, language, changed=line_changes(old, new).ranges, grammars=self.grammars)
 
 
 STAGE = DropCosmeticChanges

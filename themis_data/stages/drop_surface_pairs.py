@@ -65,12 +65,7 @@ class DropSurfacePairs:
         if criterion in self.keep_for or language_by_name(language).published_as is None:
             return None
         old, new = read_answer(rejected).code, read_answer(chosen).code
-        hunks = line_changes(old, new).hunks
-        changed = (
-            [(hunk.old_start, hunk.old_start + len(hunk.removed)) for hunk in hunks],
-            [(hunk.new_start, hunk.new_start + len(hunk.added)) for hunk in hunks],
-        )
-        return surface_difference(old, new, language, changed=changed, grammars=self.grammars)
+        return surface_difference(old, new, language, changed=line_changes(old, new).ranges, grammars=self.grammars)
 
 
 STAGE = DropSurfacePairs

@@ -37,6 +37,14 @@ class LineChanges:
         return tuple((hunk.new_start + offset, line) for hunk in self.hunks for offset, line in enumerate(hunk.added))
 
     @property
+    def ranges(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """Of each hunk the lines of the old version and those of the new one, as (first, end), the end excluded."""
+        return (
+            [(hunk.old_start, hunk.old_start + len(hunk.removed)) for hunk in self.hunks],
+            [(hunk.new_start, hunk.new_start + len(hunk.added)) for hunk in self.hunks],
+        )
+
+    @property
     def changed_share(self) -> float:
         """Changed lines of the side with more of them, over the lines of the longer version: 0 to 1."""
         longer = max(self.num_old_lines, self.num_new_lines)
