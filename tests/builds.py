@@ -63,7 +63,6 @@ branches:
       - {{use: keep_languages}}
       - {{use: keep_messages}}
       - {{use: keep_sizes}}
-      - {{use: drop_cosmetic_changes}}
     dedupe:
       - {{use: drop_near_duplicates, permutations: 64}}
     parse_check:

@@ -4,17 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from themis_data.code.compare import cosmetic_difference, surface_difference
+from themis_data.code.compare import surface_difference
 from themis_data.text.changes import line_changes
 
 
 def difference(old: str, new: str, language: str = "Python") -> str | None:
-    hunks = line_changes(old, new).hunks
-    changed = (
-        [(hunk.old_start, hunk.old_start + len(hunk.removed)) for hunk in hunks],
-        [(hunk.new_start, hunk.new_start + len(hunk.added)) for hunk in hunks],
-    )
-    return cosmetic_difference(old, new, language, changed=changed)
+    return surface_difference(old, new, language, changed=line_changes(old, new).ranges)
 
 
 @pytest.mark.parametrize(
@@ -82,15 +77,6 @@ def test_another_number_is_always_code(lines: list[str], data: st.DataObject) ->
     assert None is difference("".join(old), "".join(new))
 
 
-def surface(old: str, new: str, language: str = "Python") -> str | None:
-    hunks = line_changes(old, new).hunks
-    changed = (
-        [(hunk.old_start, hunk.old_start + len(hunk.removed)) for hunk in hunks],
-        [(hunk.new_start, hunk.new_start + len(hunk.added)) for hunk in hunks],
-    )
-    return surface_difference(old, new, language, changed=changed)
-
-
 @pytest.mark.parametrize(
     ("language", "old", "new"),
     [
@@ -116,7 +102,7 @@ def surface(old: str, new: str, language: str = "Python") -> str | None:
     ],
 )
 def test_declared_names_renamed_one_to_one_are_surface(language: str, old: str, new: str) -> None:
-    assert "renamed" == surface(old, new, language)
+    assert "renamed" == difference(old, new, language)
 
 
 @pytest.mark.parametrize(
@@ -140,14 +126,14 @@ def test_declared_names_renamed_one_to_one_are_surface(language: str, old: str, 
     ],
 )
 def test_another_name_that_is_not_declared_here_is_code(language: str, old: str, new: str) -> None:
-    assert None is surface(old, new, language)
+    assert None is difference(old, new, language)
 
 
 def test_a_renaming_beside_comments_and_layout_is_a_renaming() -> None:
     old = "def f(a):\n    return g(a, a)\n"
     new = '"""About f."""\n\ndef f(amount):\n    # twice\n    return g(amount,\n             amount)\n'
 
-    assert "renamed" == surface(old, new)
+    assert "renamed" == difference(old, new)
 
 
 names = st.permutations(["first", "second", "third", "fourth", "fifth"])
@@ -157,7 +143,7 @@ names = st.permutations(["first", "second", "third", "fourth", "fifth"])
 @settings(max_examples=40, deadline=None)
 def test_parameters_renamed_in_all_places_are_surface_or_nothing(before: list[str], after: list[str]) -> None:
     text = "def f({0}, {1}, {2}):\n    {3} = {0} + {1}\n    {4} = {2} * {3}\n    return {4}\n"
-    found = surface(text.format(*before), text.format(*after))
+    found = difference(text.format(*before), text.format(*after))
 
     assert ("whitespace_only" if before == after else "renamed") == found
 
@@ -165,5 +151,5 @@ def test_parameters_renamed_in_all_places_are_surface_or_nothing(before: list[st
 @given(st.text(max_size=60), st.text(max_size=60), st.sampled_from(["Python", "C", "C++", "Go", "Ruby", "JavaScript"]))
 @settings(max_examples=100, deadline=None)
 def test_any_two_texts_can_be_compared_and_equal_ones_are_equal(one: str, other: str, language: str) -> None:
-    assert surface(one, other, language) in ("whitespace_only", "comment_only", "renamed", None)
-    assert "whitespace_only" == surface(one, one, language)
+    assert difference(one, other, language) in ("whitespace_only", "comment_only", "renamed", None)
+    assert "whitespace_only" == difference(one, one, language)

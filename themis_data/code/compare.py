@@ -14,22 +14,14 @@ Surface = Literal["whitespace_only", "comment_only", "renamed"]
 Lines = Sequence[tuple[int, int]]  # ranges of 0-based lines, the end excluded
 
 
-def cosmetic_difference(
-    old: str, new: str, language: str, *, changed: tuple[Lines, Lines], grammars: Grammars = "auto"
-) -> Literal["whitespace_only", "comment_only"] | None:
-    """How little two versions differ: in white space, in comments, docstrings and layout, or (None) in code.
-
-    `changed` are the line ranges that differ, of the old and the new version. Where the tokens on these lines already
-    differ, nothing else is looked at; that decides nearly every change for the price of two parses.
-    """
-    difference = surface_difference(old, new, language, changed=changed, grammars=grammars)
-    return difference if difference != "renamed" else None
-
-
 def surface_difference(
     old: str, new: str, language: str, *, changed: tuple[Lines, Lines], grammars: Grammars = "auto"
 ) -> Surface | None:
-    """Like `cosmetic_difference`, and `renamed` where beside that only names differ, one to one.
+    """How little two versions differ: in white space, in comments, docstrings and layout, beside these in names, one to
+    one (`renamed`), or (None) in code.
+
+    `changed` are the line ranges that differ, of the old and the new version. Where the tokens on these lines already
+    differ, nothing else is looked at; that decides nearly every change for the price of two parses.
 
     Each renamed name must be declared in its version: `load` for `safe_load` calls another function, and `i` for
     `index` does not. Members of other objects count as not declared. Strings must be the same.
