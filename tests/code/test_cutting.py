@@ -82,6 +82,8 @@ class Box : public Base {
   // Reads.
   T get() const { return OLD; }
 
+  using Base::put;
+
  private:
   T value_;
 };

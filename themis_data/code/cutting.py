@@ -278,7 +278,8 @@ def _torn(side: _Side, first: int, end: int) -> int:
 # ---- members
 
 
-_TYPES_AND_SCOPES = frozenset({"class", "struct", "union", "interface", "record", "annotation", "module", "namespace"})
+_TYPES = frozenset({"class", "struct", "union", "interface", "record", "annotation"})
+_TYPES_AND_SCOPES = _TYPES | {"module", "namespace"}
 _CONDITIONS = frozenset({"preproc_if", "preproc_ifdef", "preproc_elif", "preproc_elifdef", "preproc_else"})
 _SECTIONS = frozenset({b"private", b"protected", b"public", b"module_function"})
 _MAX_DEPTH = 32  # of open members in one another; what is deeper is not opened
@@ -423,6 +424,10 @@ class _Reader:
         if not is_large and not any(self._defines(child) for child in inner):
             return None
         members = self.members(inner, depth + 1)
+        rule = self.spec.definition_nodes.get(holder.type)
+        if rule is not None and rule.kind in _TYPES:
+            for member in members:  # what a class brings in from its base is a member of it like any other
+                member.kind = "code" if member.kind == "import" else member.kind
         return _Member(node.start_point.row, last, "code", is_open=True, head=head, end=end, inside=members)
 
     def _begins_line(self, node: Node) -> bool:
