@@ -11,6 +11,11 @@ def test_words_of_consent_are_words(word):
     assert {"key": word} == parse_yaml(f"key: {word}", "here")
 
 
+@pytest.mark.parametrize("date", ["2019-03-01", "2019-03-01 12:00:00"])
+def test_dates_stay_text(date):
+    assert {"before": date} == parse_yaml(f"before: {date}", "here")
+
+
 def test_on_can_be_a_key():
     assert {"on": "diff"} == parse_yaml("{on: diff}", "here")
 

@@ -1,4 +1,4 @@
-"""YAML as people mean it: a key given twice is an error, and only `true` and `false` are booleans."""
+"""YAML as people mean it: a key given twice is an error, only `true` and `false` are booleans, and dates stay text."""
 
 import re
 from collections.abc import Hashable
@@ -11,7 +11,7 @@ from themis_data.errors import PipelineError
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML 1.1 with two rules of YAML 1.2: `on`, `off`, `yes` and `no` are words, and keys are unique."""
+    """Safe YAML 1.1 with rules of YAML 1.2: `on`, `off`, `yes`, `no` and dates are text, and keys are unique."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: list[Any] = []  # a key need not be hashable; what is not is refused below
@@ -24,7 +24,7 @@ class _Loader(yaml.SafeLoader):
 
 
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+    first: [one for one in resolvers if one[0] not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|false|False)$"), list("tTfF"))
