@@ -328,6 +328,15 @@ def test_strict_wants_the_same_answer_of_both() -> None:
     assert UNKNOWN == detect(text, detector="strict")
 
 
+@pytest.mark.parametrize("detector", ["auto", "strict"])
+def test_two_who_agree_on_a_short_text_must_be_surer(detector: Detector) -> None:
+    text = b"end\n\ndef total\n  1\nend\n"
+
+    assert "Ruby" == ask_guesslang(text).language == ask_magika(text).language
+    assert 0.3 < ask_magika(text).confidence < 0.7
+    assert UNKNOWN == detect(text, detector=detector)
+
+
 # ---- what is not installed
 
 

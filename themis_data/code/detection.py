@@ -34,8 +34,8 @@ Detector = Literal["auto", "strict", "extension", "guesslang", "magika"]
 GUESSLANG_REQUIREMENT = "guesslang==2.2.1"
 MAGIKA_REQUIREMENT = "magika==1.0.3"
 
-# What `auto` asks of each model, chosen on half of the repositories of benchmarks/languages.md for 95 % right answers
-# on pieces of 15 lines and on those of 5, which are short here.
+# What `auto` asks of each model, chosen on half of the repositories of benchmarks/languages.md so that 95 % of its
+# answers are right on pieces of 15 lines, and on those of 5 lines, most of which are short.
 _SHORT_BYTES = 300
 _GUESSLANG_SURE = 0.999  # alone, so that magika, a hundred times slower, need not be asked
 _MAGIKA_SURE = 0.8  # alone
@@ -67,8 +67,9 @@ def detect(*versions: bytes, path: str | None = None, detector: Detector = "auto
     `guesslang`   its likeliest of 54 languages, by its own rule of when that is reliable
     `magika`      its likeliest of 214 kinds of content
     `auto`        guesslang's likeliest, where that is one of the published languages and it is very sure; else
-                  magika's, where it is sure; else that of both, where they agree
-    `strict`      both give the same answer
+                  magika's, where it is sure; else that of both, where they agree and magika is not quite unsure; what
+                  looks like C is C++ where it has words of C++
+    `strict`      both give the same answer, and nothing in the text speaks against it
     """
     claimed = languages_of_path(path) if path is not None else ()
     if claimed:
@@ -106,15 +107,15 @@ _NOT_C = re.compile(
         |^[ \t]*\#[ \t]*if[^\n]*__cplusplus.*?(?:^[ \t]*\#[ \t]*(?:el|endif)|\Z)""",
     re.DOTALL | re.MULTILINE | re.VERBOSE,
 )
-# None but `constexpr`, `operator` and `public:` was in more than four of 1,761 C files; `explicit` and `typename` are
-# not here because C programs have variables of that name.
+# None of these is in more than 4 of 1,761 files of C projects. `explicit` and `typename` are not here, for C programs
+# have variables of that name.
 _ONLY_CPP = re.compile(
     rb"""^[ \t]*(?:
             template\s*< | (?:inline[ \t]+)?namespace(?:[ \t]+[\w:]+)?\s*\{ | using[ \t]+\w | friend[ \t]
             |(?:enum[ \t]+)?class[ \t]+\w+(?:[ \t]+\w+){0,2}\s*[:{;] | (?:public|private|protected)[ \t]*:(?!:)
-            |\#[ \t]*include[ \t]*<[a-z_]+>)
-        |\w::~?\w | \boperator\s*[-+*/=<>!\[(] | =[ \t]*(?:default|delete)[ \t]*; | \[[&=]?\][ \t]*\(
-        |\bfor\s*\([^;(){}]*[ \t]:[ \t] | =[ \t]*new[ \t]+\w | \bdelete[ \t]+\w+; | \btry\s*\{ | \bextern[ \t]*""
+            |extern[ \t]*"" | \#[ \t]*include[ \t]*<[a-z_]+>)
+        |\w::~?\w | \boperator\s*(?:[-+*/=<>!\[]|\(\)) | =[ \t]*(?:default|delete)[ \t]*; | \[[&=]?\][ \t]*\(
+        |\bfor\s*\([^;(){}]*[ \t]:[ \t] | =[ \t]*new[ \t]+\w | \bdelete[ \t]+\w+; | \btry\s*\{
         |\bvirtual[ \t]+[\w~]
         |\b(?:nullptr|constexpr|noexcept|decltype|mutable|override|(?:static|const|dynamic|reinterpret)_cast)\b""",
     re.MULTILINE | re.VERBOSE,
@@ -146,10 +147,13 @@ def _ask_both(source: bytes) -> Detected:
     if likeliest == published and probabilities[likeliest] >= _GUESSLANG_SURE:
         return Detected(_settled(likeliest, source), probabilities[likeliest])
     other, score = _magika_answer(source)
-    is_short = len(source) < _SHORT_BYTES
-    is_sure = score >= (_MAGIKA_SURE_SHORT if is_short else _MAGIKA_SURE)
-    is_agreed = score >= (_MAGIKA_AGREES_SHORT if is_short else _MAGIKA_AGREES) and _same(other, likeliest, published)
+    is_sure = score >= (_MAGIKA_SURE_SHORT if len(source) < _SHORT_BYTES else _MAGIKA_SURE)
+    is_agreed = score >= _enough_to_agree(source) and _same(other, likeliest, published)
     return Detected(_settled(other, source), score) if other is not None and (is_sure or is_agreed) else UNKNOWN
+
+
+def _enough_to_agree(source: bytes) -> float:
+    return _MAGIKA_AGREES_SHORT if len(source) < _SHORT_BYTES else _MAGIKA_AGREES
 
 
 def _same(language: str | None, *others: str) -> bool:
@@ -160,11 +164,9 @@ def _same(language: str | None, *others: str) -> bool:
 def _ask_for_agreement(source: bytes) -> Detected:
     if not source.strip():
         return UNKNOWN
-    probabilities = guesslang_probabilities(source)
     other, score = _magika_answer(source)
-    if other is None or other not in _likeliest(probabilities) or other != _settled(other, source):
-        return UNKNOWN
-    return Detected(other, min(probabilities[other], score))
+    is_agreed = score >= _enough_to_agree(source) and other in _likeliest(guesslang_probabilities(source))
+    return Detected(other, score) if is_agreed and other == _settled(other, source) else UNKNOWN
 
 
 # ---- magika
