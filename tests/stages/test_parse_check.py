@@ -3,7 +3,7 @@
 import ctypes
 
 import pytest
-from builds import changes
+from builds import changes, pairs
 from rows import reasons_of
 
 from themis_data.code.syntax import SyntaxMeasure, measure
@@ -105,3 +105,22 @@ def test_a_source_that_brings_the_parser_down_costs_its_row_alone(monkeypatch) -
     assert [None, "parser_crashed: SIGSEGV", "parser_crashed: SIGSEGV", "rejected_unparsable"] == [
         reason and reason.partition(": 0")[0] for reason in ParseCheck().drop_reason(rows).to_pylist()
     ]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        (f"Here it is:\n\n```python\n{FUNCTIONS}```\n\nIt adds.", None),
+        (f"Here it is:\n\n```python\n{BROKEN}```\n", "chosen_unparsable"),
+        (FUNCTIONS, None),
+        ("```python\nx\n```\n", None),
+        ("```python\n# nothing\n```\n", "shallow"),
+    ],
+)
+def test_of_a_pair_the_code_in_its_answers_is_measured(chosen: str, expected: str | None) -> None:
+    stage = ParseCheck(on="pair")
+    rejected = f"Try this:\n\n```python\n{FUNCTIONS}```\n"
+    (reason,) = stage.drop_reason(pairs({"rejected": rejected, "chosen": chosen, "language": "Python"})).to_pylist()
+
+    assert ("pair", "pair") == (stage.reads, stage.writes)
+    assert expected == (reason and reason.partition(":")[0])

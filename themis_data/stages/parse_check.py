@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import pyarrow as pa
 
+from themis_data.code.answers import read_answer
 from themis_data.code.grammars import Grammars, resolved_for_published
 from themis_data.code.guard import Crashed, shared_guard
 from themis_data.code.language import by_name
@@ -14,11 +15,12 @@ from themis_data.engine.rows import Rows
 
 # A language whose limit is no more than this has a grammar that places all it should: there one more error is a fault.
 _PRECISE = 0.01
+_SIDES = {"change": ("old_contents", "new_contents"), "pair": ("rejected", "chosen")}  # the worse, the better
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParseCheck:
-    """Drops changes whose chosen side does not parse (`chosen_unparsable`), whose rejected side does not
+    """Drops rows whose chosen side does not parse (`chosen_unparsable`), whose rejected side does not
     (`rejected_unparsable`), whose chosen side parses worse than the rejected one (`parses_worse`), that show nothing
     (`shallow`), that bring the parser down (`parser_crashed`), or whose language is unknown (`unknown_language`) or has
     no limit (`no_limit`).
@@ -29,13 +31,12 @@ class ParseCheck:
 
     A fragment is held to the same limits as a file, of its own bytes: it has the heads of what surrounds its
     definitions, so the grammar takes it for a file. Its cut added no error; one that the definitions brought along
-    weighs more than it did in the whole.
+    weighs more than it did in the whole. Of a pair, whose answers may be Markdown, the code in them is measured.
     """
 
-    reads: ClassVar[str] = "change"
-    writes: ClassVar[str] = "change"
     version: ClassVar[int] = 1
 
+    on: Annotated[Literal["change", "pair"], "which rows it reads and writes"] = "change"
     min_depth: Annotated[int, "levels of the syntax tree"] = 3
     max_error_share: Annotated[float | None, "share of a side's bytes, 0 to 1; null for each language's own limit"] = (
         None
@@ -44,16 +45,25 @@ class ParseCheck:
     max_new_errors: Annotated[int, "errors the chosen side may have more, where the grammar is precise"] = 0
     grammars: Annotated[Grammars, "auto, bundle or wheels"] = "auto"
 
+    @property
+    def reads(self) -> str:
+        return self.on
+
+    @property
+    def writes(self) -> str:
+        return self.on
+
     def identity(self) -> dict[str, Any]:
         return {"grammars": resolved_for_published(self.grammars)}
 
     def apply(self, rows: Rows) -> Rows:
         return rows.drop(self.drop_reason)
 
-    def drop_reason(self, changes: pa.Table) -> pa.Array:
-        columns = (changes[name].to_pylist() for name in ("old_contents", "new_contents", "language"))
+    def drop_reason(self, table: pa.Table) -> pa.Array:
+        columns = (table[name].to_pylist() for name in (*_SIDES[self.on], "language"))
         rows = [(old, new, language, _why_not_measured(language)) for old, new, language in zip(*columns, strict=True)]
-        calls = [(text.encode(), language) for *sides, language, reason in rows if reason is None for text in sides]
+        code = _code_of_answer if self.on == "pair" else str
+        calls = [(code(text).encode(), name) for *sides, name, reason in rows if reason is None for text in sides]
         look = partial(measure, min_depth=self.min_depth, grammars=self.grammars)
         measured = iter(shared_guard().map(look, calls))
         reasons = [reason or self._reason(next(measured), next(measured), language) for _, _, language, reason in rows]
@@ -85,6 +95,10 @@ class ParseCheck:
         if min(chosen.depth_reached, rejected.depth_reached) < self.min_depth:
             return f"shallow: {min(chosen.depth_reached, rejected.depth_reached)} levels"
         return None
+
+
+def _code_of_answer(text: str) -> str:
+    return read_answer(text).code
 
 
 def _why_not_measured(language: str | None) -> str | None:
