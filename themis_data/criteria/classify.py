@@ -45,6 +45,11 @@ class Label:
     terms: tuple[str, ...]
     evidence: tuple[str, ...]
 
+    @property
+    def drop_reason(self) -> str | None:
+        """`reason`, with `detail` behind a colon where there is one; null for a label."""
+        return f"{self.reason}: {self.detail}" if self.reason and self.detail else self.reason
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -108,9 +113,7 @@ def classify(*, message: str, path: str, language: str, changes: Callable[[], Ch
 def message_reason(*, message: str, path: str, language: str, margin: float = 1.0) -> str | None:
     """Why `classify` gives no label whatever the diff, as `reason: detail`; None where the diff decides."""
     stated = _stated(message, path, language, margin)
-    if not isinstance(stated, Label):
-        return None
-    return f"{stated.reason}: {stated.detail}" if stated.detail else stated.reason
+    return stated.drop_reason if isinstance(stated, Label) else None
 
 
 def _stated(message: str, path: str, language: str, margin: float) -> _Stated | Label:

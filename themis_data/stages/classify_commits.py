@@ -45,9 +45,7 @@ class ClassifyCommits:
                 return seen[0]
 
             found = classify(message=message, path=path, language=language or "", changes=changed, margin=self.margin)
-            reason = found.reason if not found.reason or not found.detail else f"{found.reason}: {found.detail}"
-            if language is None:
-                reason = "unknown_language"
+            reason = found.drop_reason if language is not None else "unknown_language"
             labelled.append(
                 {
                     "criterion": found.criterion,
