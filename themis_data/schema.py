@@ -20,6 +20,7 @@ _TYPES: dict[str, pa.DataType] = {
     "float64": pa.float64(),
     "timestamp[s]": pa.timestamp("s"),
     "list<string>": pa.list_(pa.string()),
+    "list<large_string>": pa.list_(pa.large_string()),
     "list<int32>": pa.list_(pa.int32()),
     "list<int64>": pa.list_(pa.int64()),
     "messages": pa.list_(pa.struct([("role", pa.string()), ("content", pa.large_string())])),
