@@ -2,7 +2,13 @@
 
 import pytest
 
-from themis_data.code.language import all_languages, by_name, language_of_path, languages_of_path
+from themis_data.code.language import (
+    all_languages,
+    by_name,
+    canonical_language,
+    language_of_path,
+    languages_of_path,
+)
 from themis_data.errors import UnknownName
 
 PUBLISHED = ["C", "C#", "C++", "Go", "Java", "JavaScript", "Python", "Ruby"]
@@ -87,3 +93,31 @@ def test_language_comes_from_the_extension(language: str | None, path: str) -> N
 )
 def test_header_may_be_in_two_languages(languages: tuple[str, ...], path: str) -> None:
     assert languages == languages_of_path(path)
+
+
+@pytest.mark.parametrize(
+    ("language", "names"),
+    [
+        ("C++", ["C++", "cpp", "CPP", "Cpp", "cplusplus", "C plus plus", "C++17"]),
+        ("C#", ["C#", "csharp", "CSharp", "c_sharp", "C-Sharp", "cs"]),
+        ("C", ["c", " C "]),
+        ("Go", ["go", "Golang"]),
+        ("Java", ["java"]),
+        ("JavaScript", ["js", "JavaScript", "javascript", "NodeJS"]),
+        ("Python", ["py", "python3", "Python 3", "PyPy3"]),
+        ("Ruby", ["rb", "RUBY"]),
+        ("TypeScript", ["ts"]),
+        ("Shell", ["bash", "sh"]),
+    ],
+)
+def test_a_language_is_known_by_the_names_that_data_sets_give_it(language: str, names: list[str]) -> None:
+    assert [language] * len(names) == [canonical_language(name) for name in names]
+
+
+@pytest.mark.parametrize("name", ["", "English", "NL", "F#", "Visual Basic", "c+", "pythonic", "Objective-C"])
+def test_what_is_no_language_here_has_no_name(name: str) -> None:
+    assert canonical_language(name) is None
+
+
+def test_every_canonical_name_is_its_own() -> None:
+    assert list(all_languages()) == [canonical_language(name) for name in all_languages()]

@@ -13,6 +13,7 @@ from themis_data.lookup import unknown
 from themis_data.yaml_file import read_yaml
 
 _FOLDER = Path(__file__).parent / "languages"
+_SEPARATORS = str.maketrans("", "", " -_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,7 @@ class Language:
     extensions: tuple[str, ...]  # with the dot; lower case unless the case decides, as in `.C`
     shared_extensions: tuple[str, ...] = ()  # another language has the first claim on these
     line_comments: tuple[str, ...]  # prefixes of a comment that ends with its line
+    aliases: tuple[str, ...] = ()  # other names that data sets give it, in lower case
     published_as: str | None = None  # label in the published `language` column
     grammar: str | None = None  # name inside the tree-sitter-languages bundle
     wheel: Wheel | None = None
@@ -89,6 +91,16 @@ def by_name(name: str) -> Language:
     return found
 
 
+def canonical_language(name: str) -> str | None:
+    """Canonical name of the language that a data set calls so (`Cpp`, `cplusplus`, `C#`, `golang`); null where none
+    has that name.
+
+    Case, spaces around it and a space, hyphen or underscore inside do not matter: `Visual C++` is unknown, `C Sharp` is
+    C#, and `Python 3` is Python.
+    """
+    return _by_alias().get(_alias(name))
+
+
 def language_of_path(path: str) -> str | None:
     """Canonical name of the language that the path's extension belongs to; null where no language claims it.
 
@@ -118,6 +130,21 @@ def languages_of_path(path: str) -> tuple[str, ...]:
 def _languages() -> dict[str, Language]:
     found = [_read(path) for path in _FOLDER.glob("*.yaml")]
     return {language.name: language for language in sorted(found, key=lambda language: language.name)}
+
+
+def _alias(name: str) -> str:
+    return name.strip().lower().translate(_SEPARATORS)
+
+
+@cache
+def _by_alias() -> dict[str, str]:
+    claimed: dict[str, str] = {}
+    for language in _languages().values():
+        for alias in {_alias(name) for name in (language.name, *language.aliases)}:
+            if alias in claimed:
+                raise PipelineError(f"languages: {claimed[alias]} and {language.name} are both called {alias!r}")
+            claimed[alias] = language.name
+    return claimed
 
 
 @cache
