@@ -129,7 +129,7 @@ def _codeforces(plain: str) -> str | None:
 
 
 def _atcoder(plain: str) -> str | None:
-    """`abc123_a`, and `code_festival_2016_quala_a`, whose contest has underscores; the task is what follows the last."""
+    """`abc123_a`, and `code_festival_2016_quala_a`, whose contest has underscores: the task follows the last."""
     own = _OWN_NAMES[-1][0].fullmatch(plain)
     if own:
         return f"atcoder/{own[1]}/{own[2]}"
