@@ -1,7 +1,11 @@
 """Reading files of other people: types from the recipe, nulls first, compressed, broken."""
 
+import json
+
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from upstream_files import EXAMPLES, write_rows
 
 from themis_data.errors import SourceError
@@ -114,7 +118,34 @@ def test_a_path_that_is_not_there_says_where_to_get_the_files(tmp_path):
         list(read_items(recipe("sec_bench"), from_path=tmp_path / "none"))
 
 
+def test_half_a_surrogate_pair_is_replaced_and_whole_ones_stay(tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({**PAIR, "question": "a\ud83d b\U0001f600"}), encoding="utf-8")
+    [table] = read_items(recipe("judge_bench"), from_path=path)
+
+    assert ["a\ufffd b\U0001f600"] == table["prompt"].to_pylist()
+
+
 def test_an_empty_file_gives_no_items(tmp_path):
     (tmp_path / "rows.jsonl").write_bytes(b"")
 
     assert [] == list(read_items(recipe("judge_bench"), from_path=tmp_path / "rows.jsonl"))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(st.characters(codec=None)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(PAIR, JSON)), max_size=4))
+def test_any_rows_give_as_many_items_or_an_error_of_ours(tmp_path_factory, rows):
+    path = tmp_path_factory.getbasetemp() / "any.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    try:
+        tables = list(read_items(recipe("judge_bench"), from_path=path))
+    except SourceError as error:
+        assert "any.jsonl" in str(error)
+    else:
+        assert len(rows) == sum(len(table) for table in tables)

@@ -220,7 +220,7 @@ def _json_rows(stream: Any, where: str) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield at, row
     except SourceError:
         raise
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, OSError, EOFError, RecursionError) as error:
         raise SourceError(f"{where}: no JSON in UTF-8, nor lines of it: {error}") from error
 
 
@@ -306,9 +306,14 @@ def _json_table(
 
 
 def _plain(value: Any, kind: Any) -> Any:
-    """The value as a kind holds it. Raises TypeError for another."""
+    """The value as a kind holds it; half of a surrogate pair, which is no text, becomes U+FFFD.
+
+    Raises TypeError for a value of another kind.
+    """
     if value is None:
         return None
+    if isinstance(value, str) and not value.isascii():
+        value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(kind, Mapping) and isinstance(value, dict):
         return {name: _plain(value.get(name), inner) for name, inner in kind.items()}
     if isinstance(kind, list | tuple) and isinstance(value, list):
