@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
+import numpy as np
 import pyarrow as pa
 
 from themis_data.engine.rows import ByKey, FetchFunction, Rows
 from themis_data.schema import schema
 from themis_data.text.changes import line_changes
-from themis_data.text.minhash import band_keys, banding, jaccard, shingles, signatures
+from themis_data.text.minhash import band_keys, banding, jaccard, shingle_hashes, signatures
 
 _ALL_PAIRS = 64  # rows with one key up to which every pair is compared; beyond it each with its neighbours
 
@@ -62,9 +63,9 @@ class DropNearDuplicates:
 
     def by_band(self, changes: pa.Table) -> pa.Table:
         bands, rows = banding(self.similarity, self.permutations)
-        sets = [shingles(text, self.shingle) for text in self.texts(changes)]
-        signed = signatures(sets, permutations=self.permutations, seed=self.seed % 2**32)
-        keys = [band_keys(signature, bands, rows) for signature in signed]
+        texts = pa.array(self.texts(changes), pa.large_string())
+        signed = signatures(texts, permutations=self.permutations, shingle=self.shingle, seed=self.seed % 2**32)
+        keys = [[f"{key:016x}" for key in own] for own in band_keys(signed, bands, rows).tolist()]
         repeated = pa.array([place for place in range(len(keys)) for _ in range(bands)], pa.int64())
         return pa.table(
             {
@@ -97,14 +98,15 @@ class DropNearDuplicates:
         wanted = sorted(
             {(a, b) for a, b in zip(pairs["row_id"].to_pylist(), pairs["other"].to_pylist(), strict=True) if a < b}
         )
-        sets = {}
+        texts: dict[str, str] = {}
         for batch in fetch(sorted(at), list(self._columns)):
-            for row_id, text in zip(batch["row_id"].to_pylist(), self.texts(batch), strict=True):
-                sets[row_id] = shingles(text, self.shingle)
+            texts.update(zip(batch["row_id"].to_pylist(), self.texts(batch), strict=True))
+        place = {row_id: n for n, row_id in enumerate(texts)}
+        sets = shingle_hashes(pa.array(texts.values(), pa.large_string()), shingle=self.shingle)
+        one_side, other_side = (np.array([place[pair[side]] for pair in wanted], np.int64) for side in (0, 1))
         parent = {row_id: row_id for row_id in at}
         best: dict[str, tuple[float, str]] = {}
-        for a, b in wanted:
-            similar = jaccard(sets[a], sets[b])
+        for (a, b), similar in zip(wanted, jaccard(*sets, one_side, *sets, other_side).tolist(), strict=True):
             if similar >= self.similarity:
                 best[a], best[b] = (
                     max(best.get(a, (0.0, "")), (similar, b)),
