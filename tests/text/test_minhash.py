@@ -1,16 +1,22 @@
 """Shingles, signatures, hashes and bands: what is alike is found, and what is said of it is exact."""
 
 import re
+import shutil
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import xxhash
+from builds import ENVIRONMENT
 from datasketch import MinHash
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from themis_data.text import minhash
 from themis_data.text.minhash import (
     band_keys,
     banding,
@@ -358,3 +364,39 @@ def test_candidates_hold_nearly_all_pairs_that_brute_force_finds(seed: int) -> N
     assert alike.sum() > 300
     found = [bool(keys[i] & keys[j]) for i, j in zip(a[alike], b[alike], strict=True)]
     assert 0.98 * len(found) <= sum(found)
+
+
+# Start-up
+
+_SIGN = """
+import sys
+import pyarrow as pa
+from themis_data.text import minhash
+assert "numba" not in sys.modules
+texts = pa.array(["a b c", "d"])
+print(minhash.__file__, minhash.signatures(texts, permutations=2, shingle=2, seed=1).tolist())
+"""
+
+
+@pytest.mark.parametrize("cached", [True, False], ids=["in the user's cache", "nowhere"])
+def test_processes_starting_at_once_sign_where_the_package_cannot_be_written(tmp_path: Path, cached: bool) -> None:
+    package = tmp_path / "themis_data"
+    shutil.copytree(Path(minhash.__file__).parents[1], package, ignore=shutil.ignore_patterns("__pycache__"))
+    (package / "text" / "__pycache__").touch()  # a file, so that no folder of this name can be made, even by root
+    home = tmp_path / "home"
+    home.mkdir() if cached else home.touch()
+    places = {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "PYTHONPATH": str(tmp_path)}
+    kept_out = ("NUMBA_CACHE_DIR", *places)
+    environment = {name: value for name, value in ENVIRONMENT.items() if name not in kept_out} | places
+    environment |= {"NUMBA_OPT": "0"}  # compiles in half the time
+
+    pipe = {"stdout": subprocess.PIPE, "encoding": "utf-8"}
+    started = [
+        subprocess.Popen([sys.executable, "-c", _SIGN], env=environment, cwd=tmp_path, **pipe)
+        for _ in range(2 if cached else 1)
+    ]
+    said = [process.communicate()[0].split(maxsplit=1) for process in started]
+
+    signed = signatures(arrow("a b c", "d"), permutations=2, shingle=2, seed=1).tolist()
+    assert [[str(package / "text" / "minhash.py"), f"{signed}\n"]] * len(started) == said
+    assert cached == any(home.rglob("*.nbi"))

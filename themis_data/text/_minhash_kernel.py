@@ -10,9 +10,17 @@ cache notices a change of a function's own file alone. Signed and unsigned 64-bi
 numba, and 32-bit ones widen: hence the many conversions.
 """
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
 import numpy as np
 import numpy.typing as npt
 from numba import njit
+
+if TYPE_CHECKING:
+    from numba.core.dispatcher import Dispatcher
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 Bytes = npt.NDArray[np.uint8]
 Ints = npt.NDArray[np.int64]
@@ -27,14 +35,31 @@ _BLOCK = 4096  # hashes that all permutations run over before the next ones, so 
 _LENGTHS = 1024  # shingles of this many bytes and more are not sorted by length any further
 
 
+def _entry(signature: str) -> "Callable[[F], Dispatcher[F]]":
+    """Compiles a function at import, or loads it from numba's cache; it runs without the interpreter's lock.
+
+    The cache is NUMBA_CACHE_DIR, else beside this file, else in the user's cache folder. Where nothing can be written
+    numba refuses to cache, and every process compiles for itself.
+    """
+
+    def compiled(function: F) -> "Dispatcher[F]":
+        try:
+            return njit(signature, cache=True, nogil=True)(function)
+        except RuntimeError:
+            return njit(signature, nogil=True)(function)
+
+    return compiled
+
+
 @njit()
 def _load32(data: Bytes, at: int) -> np.uint32:
     """Four bytes from anywhere, little-endian."""
+    place = np.uint64(at)  # a signed index could count from the end, which keeps the four loads from becoming one
     return np.uint32(
-        np.uint32(data[at])
-        | (np.uint32(data[at + 1]) << np.uint32(8))
-        | (np.uint32(data[at + 2]) << np.uint32(16))
-        | (np.uint32(data[at + 3]) << np.uint32(24))
+        np.uint32(data[place])
+        | (np.uint32(data[place + np.uint64(1)]) << np.uint32(8))
+        | (np.uint32(data[place + np.uint64(2)]) << np.uint32(16))
+        | (np.uint32(data[place + np.uint64(3)]) << np.uint32(24))
     )
 
 
@@ -208,12 +233,13 @@ def _space(data: Bytes, at: int, stop: int) -> int:
 @njit()
 def _whole(data: Bytes, start: int, stop: int, out: Bytes) -> int:
     """Length of what stands for a text shorter than a shingle: a mark, and the text with its white space made one."""
-    out[:6] = _WHOLE
-    size, at, pending = 6, start, False
+    for i in range(_WHOLE.size):
+        out[i] = _WHOLE[i]
+    size, at, pending = _WHOLE.size, start, False
     while at < stop:
         width = _space(data, at, stop)
         if width:
-            pending = size > 6
+            pending = size > _WHOLE.size
             at += width
             continue
         if pending:
@@ -314,12 +340,10 @@ def _in_order(table: Hashes64, size: int, out: Hashes64, filled: int) -> int:
     return filled
 
 
-@njit(
+@_entry(
     "Tuple((int64[::1], uint64[::1]))"
     "(Array(uint8, 1, 'C', readonly=True), Array(int64, 1, 'C', readonly=True), int64, boolean, boolean, boolean, "
-    "uint32[::1], uint32[::1], uint32[:, ::1])",
-    cache=True,
-    nogil=True,
+    "uint32[::1], uint32[::1], uint32[:, ::1])"
 )
 def sketch(
     data: Bytes,
@@ -384,11 +408,13 @@ def sketch(
         if keep:
             if kept.size < filled + found:
                 more = np.empty(2 * (filled + found), np.uint64)
-                more[:filled] = kept[:filled]
+                for i in range(filled):  # assigning a slice takes the compiler seconds
+                    more[i] = kept[i]
                 kept = more
             filled = _in_order(table, size, kept, filled)
         else:
-            table[:size] = 0
+            for i in range(size):
+                table[i] = 0
         ends[n + 1] = filled
     return ends, kept[:filled].copy()
 
@@ -398,7 +424,7 @@ _HASHES = (
 )
 
 
-@njit(f"float64[::1]({_HASHES}, {_HASHES})", cache=True, nogil=True)
+@_entry(f"float64[::1]({_HASHES}, {_HASHES})")
 def jaccard(
     offsets_a: Ints, hashes_a: Hashes64, a: Ints, offsets_b: Ints, hashes_b: Hashes64, b: Ints
 ) -> npt.NDArray[np.float64]:
@@ -418,7 +444,7 @@ def jaccard(
     return similar
 
 
-@njit("uint64[:, ::1](Array(uint32, 2, 'C', readonly=True), int64, int64)", cache=True, nogil=True)
+@_entry("uint64[:, ::1](Array(uint32, 2, 'C', readonly=True), int64, int64)")
 def band_keys(signatures: Hashes32, bands: int, rows: int) -> Hashes64:
     keys = np.empty((signatures.shape[0], bands), np.uint64)
     for n in range(signatures.shape[0]):
