@@ -32,6 +32,7 @@ _WORD[np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 _WHOLE = np.frombuffer(b"whole\0", np.uint8)
 _PADDING = 64  # bytes past a text that may be read, and hashes past its own that may be written
 _BLOCK = 4096  # hashes that all permutations run over before the next ones, so that they stay in the first cache
+_LANES = 32  # messages that SHA1 runs over at a time: 21 kB of state, in the first cache too
 _LENGTHS = 1024  # shingles of this many bytes and more are not sorted by length any further
 
 
@@ -114,45 +115,106 @@ def _xxh32(data: Bytes, start: int, stop: int) -> np.uint32:
 
 
 @njit()
-def _sha1(data: Bytes, start: int, stop: int, words: Hashes32) -> np.uint32:
-    """The first four bytes, little-endian, of SHA1 of data[start:stop]; `words` is room for 80."""
-    h0, h1, h2 = np.uint32(0x67452301), np.uint32(0xEFCDAB89), np.uint32(0x98BADCFE)
-    h3, h4 = np.uint32(0x10325476), np.uint32(0xC3D2E1F0)
-    size = stop - start
-    blocks = (size + 72) // 64
-    for block in range(blocks):
-        for t in range(16):
-            at = block * 64 + t * 4
-            value = np.uint32(0)
-            for k in range(4):
-                byte = np.uint32(0)
-                if at + k < size:
-                    byte = np.uint32(data[start + at + k])
-                elif at + k == size:
-                    byte = np.uint32(0x80)
-                value = np.uint32((value << np.uint32(8)) | byte)
-            words[t] = value
-        if block == blocks - 1:
-            words[14] = np.uint32(size >> 29)
-            words[15] = np.uint32(size << 3)
-        for t in range(16, 80):
-            words[t] = _rotate32(np.uint32(words[t - 3] ^ words[t - 8] ^ words[t - 14] ^ words[t - 16]), 1)
-        a, b, c, d, e = h0, h1, h2, h3, h4
-        for t in range(80):
-            if t < 20:
-                f = np.uint32((d ^ (b & (c ^ d))) + np.uint32(0x5A827999))
-            elif t < 40:
-                f = np.uint32((b ^ c ^ d) + np.uint32(0x6ED9EBA1))
-            elif t < 60:
-                f = np.uint32(((b & c) | (d & (b | c))) + np.uint32(0x8F1BBCDC))
-            else:
-                f = np.uint32((b ^ c ^ d) + np.uint32(0xCA62C1D6))
-            f = np.uint32(f + _rotate32(a, 5) + e + words[t])
-            a, b, c, d, e = f, a, _rotate32(b, 30), c, d
-        h0, h1, h2 = np.uint32(h0 + a), np.uint32(h1 + b), np.uint32(h2 + c)
-        h3, h4 = np.uint32(h3 + d), np.uint32(h4 + e)
-    h = np.uint32((h0 << np.uint32(16)) | (h0 >> np.uint32(16)))
-    return np.uint32(((h & np.uint32(0x00FF00FF)) << np.uint32(8)) | ((h >> np.uint32(8)) & np.uint32(0x00FF00FF)))
+def _swap32(value: np.uint32) -> np.uint32:
+    """The four bytes in the opposite order."""
+    value = np.uint32(
+        ((value & np.uint32(0x00FF00FF)) << np.uint32(8)) | ((value >> np.uint32(8)) & np.uint32(0x00FF00FF))
+    )
+    return _rotate32(value, 16)
+
+
+@njit()
+def _sha1_rounds(state: Hashes32) -> None:
+    """80 rounds of SHA1 on one block of each lane.
+
+    Rows of one value a lane: what the variable a was before each round, the first five being e, d, c, b and a of the
+    beginning, then the words of the schedule, of which the first 16 are the block. All in one array, so that the
+    compiler sees that no two rows overlap, and makes vector instructions of the inner loops.
+    """
+    schedule = 85 * _LANES
+    for at in range(schedule + 16 * _LANES, schedule + 80 * _LANES, _LANES):
+        for k in range(at, at + _LANES):
+            word = state[k - 3 * _LANES] ^ state[k - 8 * _LANES] ^ state[k - 14 * _LANES] ^ state[k - 16 * _LANES]
+            state[k] = _rotate32(np.uint32(word), 1)
+    for at in range(0, 20 * _LANES, _LANES):
+        for k in range(at, at + _LANES):
+            e, d, c = _rotate32(state[k], 30), _rotate32(state[k + _LANES], 30), _rotate32(state[k + 2 * _LANES], 30)
+            b, a = state[k + 3 * _LANES], state[k + 4 * _LANES]
+            f = (d ^ (b & (c ^ d))) + np.uint32(0x5A827999)
+            state[k + 5 * _LANES] = np.uint32(_rotate32(a, 5) + f + e + state[k + schedule])
+    for at in range(20 * _LANES, 40 * _LANES, _LANES):
+        for k in range(at, at + _LANES):
+            e, d, c = _rotate32(state[k], 30), _rotate32(state[k + _LANES], 30), _rotate32(state[k + 2 * _LANES], 30)
+            b, a = state[k + 3 * _LANES], state[k + 4 * _LANES]
+            f = (b ^ c ^ d) + np.uint32(0x6ED9EBA1)
+            state[k + 5 * _LANES] = np.uint32(_rotate32(a, 5) + f + e + state[k + schedule])
+    for at in range(40 * _LANES, 60 * _LANES, _LANES):
+        for k in range(at, at + _LANES):
+            e, d, c = _rotate32(state[k], 30), _rotate32(state[k + _LANES], 30), _rotate32(state[k + 2 * _LANES], 30)
+            b, a = state[k + 3 * _LANES], state[k + 4 * _LANES]
+            f = ((b & c) | (d & (b | c))) + np.uint32(0x8F1BBCDC)
+            state[k + 5 * _LANES] = np.uint32(_rotate32(a, 5) + f + e + state[k + schedule])
+    for at in range(60 * _LANES, 80 * _LANES, _LANES):
+        for k in range(at, at + _LANES):
+            e, d, c = _rotate32(state[k], 30), _rotate32(state[k + _LANES], 30), _rotate32(state[k + 2 * _LANES], 30)
+            b, a = state[k + 3 * _LANES], state[k + 4 * _LANES]
+            f = (b ^ c ^ d) + np.uint32(0xCA62C1D6)
+            state[k + 5 * _LANES] = np.uint32(_rotate32(a, 5) + f + e + state[k + schedule])
+
+
+@njit()
+def _sha1_block(data: Bytes, start: int, stop: int, block: int, state: Hashes32, lane: int) -> None:
+    """Puts one block of the padded message data[start:stop] into a lane."""
+    at = start + 64 * block
+    place = 85 * _LANES + lane
+    whole = max(0, min(16, (stop - at) // 4))
+    for word in range(whole):
+        state[place + word * _LANES] = _swap32(_load32(data, at + 4 * word))
+    for word in range(whole, 16):
+        state[place + word * _LANES] = 0
+    left = stop - at - 4 * whole
+    if whole < 16 and left >= 0:  # the message ends in this word: a bit that is set follows it
+        bits = np.uint32(8 * left)
+        tail = _load32(data, at + 4 * whole) & np.uint32((np.uint32(1) << bits) - np.uint32(1))
+        state[place + whole * _LANES] = _swap32(np.uint32(tail | (np.uint32(0x80) << bits)))
+    if block == (stop - start + 8) // 64:
+        state[place + 14 * _LANES] = np.uint32((stop - start) >> 29)
+        state[place + 15 * _LANES] = np.uint32((stop - start) << 3)
+
+
+@njit()
+def _sha1(text: Bytes, starts: Ints, width: int, ordered: Ints, found: int, state: Hashes32, hashes: Hashes32) -> None:
+    """The first four bytes, little-endian, of SHA1 of each shingle; 32 at a time, of about the same length."""
+    before = np.empty(5 * _LANES, np.uint32)  # e, d, c, b, a of each lane
+    first = (
+        np.uint32(0xC3D2E1F0),
+        np.uint32(0x10325476),
+        np.uint32(0x98BADCFE),
+        np.uint32(0xEFCDAB89),
+        np.uint32(0x67452301),
+    )
+    for begin in range(0, found, _LANES):
+        blocks = 0
+        for row in range(5):
+            for lane in range(_LANES):
+                before[row * _LANES + lane] = first[row]
+        for lane in range(_LANES):
+            own = ordered[min(begin + lane, found - 1)]
+            blocks = int(max(blocks, (starts[own + width] - 1 - starts[own] + 8) // 64 + 1))
+        for block in range(blocks):
+            for lane in range(_LANES):
+                own = ordered[min(begin + lane, found - 1)]
+                _sha1_block(text, starts[own], starts[own + width] - 1, block, state, lane)
+            for k in range(5 * _LANES):  # the rounds turn e, d and c by 30 bits when they use them
+                state[k] = before[k] if k >= 3 * _LANES else _rotate32(before[k], 2)
+            _sha1_rounds(state)
+            for k in range(5 * _LANES):
+                after = state[80 * _LANES + k]
+                before[k] = np.uint32(before[k] + (after if k >= 3 * _LANES else _rotate32(after, 30)))
+            for lane in range(min(_LANES, found - begin)):
+                own = ordered[begin + lane]
+                if block == (starts[own + width] - 1 - starts[own] + 8) // 64:
+                    hashes[begin + lane] = _swap32(before[4 * _LANES + lane])
 
 
 @njit()
@@ -372,7 +434,7 @@ def sketch(
     tokens = np.empty(most, np.uint64)
     hashes = np.empty(most + _PADDING, np.uint32)
     table = np.zeros(1, np.uint64)
-    words = np.empty(80, np.uint32)
+    state = np.empty(165 * _LANES, np.uint32)
     ends = np.zeros(texts + 1, np.int64)
     kept = np.empty((offsets[texts] - offsets[0]) // 8 + 16 if keep else 0, np.uint64)
     filled = 0
@@ -401,9 +463,13 @@ def sketch(
             width = shingle
         if a.size:
             _shortest_first(starts, width, begins, found, ordered)
+            if sha1:
+                _sha1(text, starts, width, ordered, found, state, hashes)
+            else:
+                for i in range(found):
+                    hashes[i] = _xxh32(text, starts[ordered[i]], starts[ordered[i] + width] - 1)
             for i in range(found):
-                begin, end = starts[ordered[i]], starts[ordered[i] + width] - 1
-                hashes[i] = _mix32(_sha1(text, begin, end, words) if sha1 else _xxh32(text, begin, end))
+                hashes[i] = _mix32(hashes[i])
             _permute(hashes, found, a, b, signatures[n])
         if keep:
             if kept.size < filled + found:
