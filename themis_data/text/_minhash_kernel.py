@@ -7,7 +7,8 @@ over unsigned 32-bit values, which becomes vector instructions.
 
 Only what is called from outside is cached on disk, with all it calls; and all of that is in this one file, since the
 cache notices a change of a function's own file alone. Signed and unsigned 64-bit integers together give floats in
-numba, and 32-bit ones widen: hence the many conversions.
+numba, and 32-bit ones widen: hence the many conversions. An index of 64 bits without a sign cannot count from the
+end, which saves the check in the inner loops and lets four loads of a byte become one of a word.
 """
 
 from collections.abc import Callable
@@ -27,8 +28,11 @@ Ints = npt.NDArray[np.int64]
 Hashes32 = npt.NDArray[np.uint32]
 Hashes64 = npt.NDArray[np.uint64]
 
-_WORD = np.zeros(256, np.int64)
-_WORD[np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_", np.uint8)] = 1
+_LETTERS = np.frombuffer(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_", np.uint8)
+_IS_WORD = np.zeros(256, np.int64)
+_IS_WORD[_LETTERS] = 1
+_WRITTEN = np.full(256, 32, np.uint8)  # what stands for a byte between and in tokens
+_WRITTEN[_LETTERS] = _LETTERS
 _WHOLE = np.frombuffer(b"whole\0", np.uint8)
 _PADDING = 64  # bytes past a text that may be read, and hashes past its own that may be written
 _BLOCK = 4096  # hashes that all permutations run over before the next ones, so that they stay in the first cache
@@ -55,7 +59,7 @@ def _entry(signature: str) -> "Callable[[F], Dispatcher[F]]":
 @njit()
 def _load32(data: Bytes, at: int) -> np.uint32:
     """Four bytes from anywhere, little-endian."""
-    place = np.uint64(at)  # a signed index could count from the end, which keeps the four loads from becoming one
+    place = np.uint64(at)
     return np.uint32(
         np.uint32(data[place])
         | (np.uint32(data[place + np.uint64(1)]) << np.uint32(8))
@@ -124,6 +128,17 @@ def _swap32(value: np.uint32) -> np.uint32:
 
 
 @njit()
+def _sha1_inputs(state: Hashes32, k: int) -> tuple[np.uint32, np.uint32, np.uint32]:
+    return state[k + 3 * _LANES], _rotate32(state[k + 2 * _LANES], 30), _rotate32(state[k + _LANES], 30)
+
+
+@njit()
+def _sha1_round(state: Hashes32, k: int, mixed: np.uint32) -> None:
+    word = state[k + 85 * _LANES]
+    state[k + 5 * _LANES] = np.uint32(_rotate32(state[k + 4 * _LANES], 5) + mixed + _rotate32(state[k], 30) + word)
+
+
+@njit()
 def _sha1_rounds(state: Hashes32) -> None:
     """80 rounds of SHA1 on one block of each lane.
 
@@ -138,28 +153,20 @@ def _sha1_rounds(state: Hashes32) -> None:
             state[k] = _rotate32(np.uint32(word), 1)
     for at in range(0, 20 * _LANES, _LANES):
         for k in range(at, at + _LANES):
-            e, d, c = _rotate32(state[k], 30), _rotate32(state[k + _LANES], 30), _rotate32(state[k + 2 * _LANES], 30)
-            b, a = state[k + 3 * _LANES], state[k + 4 * _LANES]
-            f = (d ^ (b & (c ^ d))) + np.uint32(0x5A827999)
-            state[k + 5 * _LANES] = np.uint32(_rotate32(a, 5) + f + e + state[k + schedule])
+            b, c, d = _sha1_inputs(state, k)
+            _sha1_round(state, k, np.uint32((d ^ (b & (c ^ d))) + np.uint32(0x5A827999)))
     for at in range(20 * _LANES, 40 * _LANES, _LANES):
         for k in range(at, at + _LANES):
-            e, d, c = _rotate32(state[k], 30), _rotate32(state[k + _LANES], 30), _rotate32(state[k + 2 * _LANES], 30)
-            b, a = state[k + 3 * _LANES], state[k + 4 * _LANES]
-            f = (b ^ c ^ d) + np.uint32(0x6ED9EBA1)
-            state[k + 5 * _LANES] = np.uint32(_rotate32(a, 5) + f + e + state[k + schedule])
+            b, c, d = _sha1_inputs(state, k)
+            _sha1_round(state, k, np.uint32((b ^ c ^ d) + np.uint32(0x6ED9EBA1)))
     for at in range(40 * _LANES, 60 * _LANES, _LANES):
         for k in range(at, at + _LANES):
-            e, d, c = _rotate32(state[k], 30), _rotate32(state[k + _LANES], 30), _rotate32(state[k + 2 * _LANES], 30)
-            b, a = state[k + 3 * _LANES], state[k + 4 * _LANES]
-            f = ((b & c) | (d & (b | c))) + np.uint32(0x8F1BBCDC)
-            state[k + 5 * _LANES] = np.uint32(_rotate32(a, 5) + f + e + state[k + schedule])
+            b, c, d = _sha1_inputs(state, k)
+            _sha1_round(state, k, np.uint32(((b & c) | (d & (b | c))) + np.uint32(0x8F1BBCDC)))
     for at in range(60 * _LANES, 80 * _LANES, _LANES):
         for k in range(at, at + _LANES):
-            e, d, c = _rotate32(state[k], 30), _rotate32(state[k + _LANES], 30), _rotate32(state[k + 2 * _LANES], 30)
-            b, a = state[k + 3 * _LANES], state[k + 4 * _LANES]
-            f = (b ^ c ^ d) + np.uint32(0xCA62C1D6)
-            state[k + 5 * _LANES] = np.uint32(_rotate32(a, 5) + f + e + state[k + schedule])
+            b, c, d = _sha1_inputs(state, k)
+            _sha1_round(state, k, np.uint32((b ^ c ^ d) + np.uint32(0xCA62C1D6)))
 
 
 @njit()
@@ -241,10 +248,10 @@ def _words(data: Bytes, start: int, stop: int, out: Bytes, starts: Ints) -> int:
     """
     size, count, before = 0, 0, 0
     for at in range(start, stop):
-        byte = data[at]
-        is_word = int(_WORD[byte])
-        out[size] = byte if is_word else np.uint8(32)
-        starts[count] = size
+        byte = data[np.uint64(at)]
+        is_word = int(_IS_WORD[byte])
+        out[np.uint64(size)] = _WRITTEN[byte]
+        starts[np.uint64(count)] = size
         count += is_word & (before ^ 1)
         size += is_word | before
         before = is_word
@@ -258,12 +265,12 @@ def _split(data: Bytes, start: int, stop: int, out: Bytes, starts: Ints) -> int:
     size, count, before = 0, 1, 1
     starts[0] = 0
     for at in range(start, stop):
-        byte = data[at]
-        is_word = int(_WORD[byte])
+        byte = data[np.uint64(at)]
+        is_word = int(_IS_WORD[byte])
         inside = int((byte & 0xC0) == 0x80 and before == 0)  # of a character of several bytes
-        out[size] = byte if is_word else np.uint8(32)
+        out[np.uint64(size)] = _WRITTEN[byte]
         size += 1 - inside
-        starts[count] = size
+        starts[np.uint64(count)] = size
         count += 1 - (is_word | inside)
         before = is_word
     starts[count] = size + 1
@@ -343,10 +350,10 @@ def _distinct(
         if i + 1 >= shingle:
             h = _mix64(rolling)
             h = h if h else np.uint64(1)
-            place = np.int64(h >> shift)
+            place = h >> shift
             while table[place] != 0 and table[place] != h:
-                place += 1
-            begins[found] = i + 1 - shingle
+                place += np.uint64(1)
+            begins[np.uint64(found)] = i + 1 - shingle
             found += int(table[place] == 0)
             table[place] = h
     return found
