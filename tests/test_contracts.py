@@ -148,11 +148,11 @@ def side_rows() -> pa.Table:
 
 
 def needs_side(stage) -> bool:
-    return any(o.by_key is not None and o.by_key.side for o in stage.apply(Rows()).operations)
+    return any(getattr(o.decision, "side", ()) for o in stage.apply(Rows()).operations)
 
 
 def is_row_wise(stage) -> bool:
-    return all(operation.verb != "by_key" for operation in stage.apply(Rows()).operations)
+    return all(operation.decision is None for operation in stage.apply(Rows()).operations)
 
 
 def by_row(table: pa.Table) -> list[dict]:

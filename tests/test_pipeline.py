@@ -55,7 +55,7 @@ def test_a_pipeline_is_read_with_its_settings_and_defaults(tmp_path):
 def test_the_pipelines_seed_goes_to_the_steps_that_draw(tmp_path):
     settings = load(tmp_path).settings
 
-    assert [3, 3] == [settings[step]["seed"] for step in ("drop_near_duplicates", "mix")]
+    assert 3 == settings["mix"]["seed"]
 
 
 def test_a_seed_of_its_own_wins(tmp_path):

@@ -2,20 +2,23 @@
 
 import contextlib
 import json
-import math
 import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from themis_data import __version__
 from themis_data.dataset import RunFolder, is_intact
 from themis_data.engine import inline, on_ray
+from themis_data.engine.link import linked
+from themis_data.engine.marks import write_marks
+from themis_data.engine.rows import ByKey
 from themis_data.engine.segment import Listing, Segment, ShardTask, Unit, Work, finished_shard, run_shard
-from themis_data.engine.shuffle import DecideTask, ExplodeTask, decide_partition, explode_shard, resolve_marks
+from themis_data.engine.shuffle import Shard, decided_by_key
 from themis_data.errors import ManifestError, PipelineError, SourceError
 from themis_data.fingerprint import digest, distribution_version, step_fingerprint, uniform
 from themis_data.manifest import FileRecord, ShardRecord, StepCount, read_record, write_record
@@ -27,7 +30,6 @@ R = TypeVar("R")
 
 # Below this many rows looked at, starting Ray (about 8 s) costs more than it gives.
 INLINE_ROWS = 20_000
-_PARTITION_ROWS = 50_000  # rows in for one partition of a decision by key; bounds memory only
 # Distributions whose version shapes published rows; recorded in every manifest.
 PACKAGES = (
     "pyarrow",
@@ -258,9 +260,13 @@ def _decide(
     side: dict[str, list[FileRecord]],
 ) -> tuple[str, list[FileRecord]]:
     """Path of the record of a decision by key, and the marks of each input shard."""
-    by_key = decision.operation().by_key
-    assert by_key is not None
-    side_files = [(number, file) for number, (name, _, _) in enumerate(by_key.side) for file in side.get(name, [])]
+    asked = decision.operation().decision
+    assert asked is not None
+    side_files = [
+        (number, file)
+        for number, (name, _, _) in enumerate(asked.side if isinstance(asked, ByKey) else ())
+        for file in side.get(name, [])
+    ]
     fingerprint = digest(
         [
             step_fingerprint(decision.stage),
@@ -273,59 +279,44 @@ def _decide(
     record_path = to / "record.json"
     relative = record_path.relative_to(run.folder.root).as_posix()
     with contextlib.suppress(ManifestError):
-        records = [FileRecord(**file) for file in read_record(record_path)["files"]]
+        earlier = read_record(record_path)
+        records = [FileRecord(**file) for file in earlier["files"]]
         if all(is_intact(file, run.folder.root) for file in records):
             run.skipped += len(records)
+            _warn(run, earlier.get("warnings", []))
             return relative, records
-    rows = sum(i.rows for i in inputs) + sum(file.rows for _, file in side_files)
-    partitions = max(1, math.ceil(rows / _PARTITION_ROWS))
-    scratch = run.folder.scratch / fingerprint
-    files: list[tuple[str, int, tuple[str, ...], int | None]]
-    files = [(i.made_from, number, tuple(m.path for m in marks[number]), None) for number, i in enumerate(inputs)]
-    files += [(file.path, -1, (), number) for number, file in side_files]
-    explode = [
-        ExplodeTask(
-            run_folder=str(run.folder.root),
-            work=decision,
-            path=path,
-            shard=shard,
-            earlier_marks=earlier,
-            side=number,
-            num_partitions=partitions,
-            to=str(scratch / f"exploded-{place:05d}.arrow"),
-        )
-        for place, (path, shard, earlier, number) in enumerate(files)
+    shards = [
+        Shard(path=i.made_from, rows=i.rows, earlier_marks=tuple(m.path for m in own))
+        for i, own in zip(inputs, marks, strict=True)
     ]
-    advance = run.progress.step(f"{segment.name}: {decision.step}", len(explode) + partitions)
-    exploded = _all(run.engine, explode_shard, explode, advance)
-    decide = [
-        DecideTask(
-            work=decision,
-            files=tuple(exploded),
-            partition=number,
-            to=str(scratch / f"decided-{number:05d}.arrow"),
-        )
-        for number in range(partitions if exploded else 0)
-    ]
-    decided = _all(run.engine, decide_partition, decide, advance)
-    records = (
-        resolve_marks(decision, decided, [i.made_from for i in inputs], str(run.folder.root), to) if decided else []
-    )
+    where = {"run_folder": run.folder.root, "scratch": run.folder.scratch / fingerprint}
+    progress = partial(run.progress.step, f"{segment.name}: {decision.step}")
+    records, warnings = [], list[str]()
+    if shards:
+        if isinstance(asked, ByKey):
+            side_shards = [(number, Shard(path=file.path, rows=file.rows)) for number, file in side_files]
+            decided = decided_by_key(run.engine.run, decision, shards, side_shards, **where, progress=progress)
+        else:
+            decided, warnings = linked(run.engine.run, decision, shards, **where, progress=progress)
+        records = write_marks(decided, len(shards), to, decision.step, run.folder.root)
     write_record(
         record_path,
-        {"fingerprint": fingerprint, "step": decision.step, "files": [asdict(r) for r in records]},
+        {
+            "fingerprint": fingerprint,
+            "step": decision.step,
+            "warnings": warnings,
+            "files": [asdict(r) for r in records],
+        },
     )
-    shutil.rmtree(scratch, ignore_errors=True)
+    shutil.rmtree(where["scratch"], ignore_errors=True)
     run.done += len(records)
+    _warn(run, warnings)
     return relative, records
 
 
-def _all(engine: Engine, function: Callable[[T], str], tasks: Sequence[T], advance: Callable[[int], None]) -> list[str]:
-    results = [""] * len(tasks)
-    for place, result in engine.run(function, tasks):
-        results[place] = result
-        advance(1)
-    return results
+def _warn(run: _Build, warnings: Sequence[str]) -> None:
+    for warning in warnings:
+        run.progress.note(f"warning: {warning}")
 
 
 def _funnel(track: str, records: Sequence[ShardRecord], segment: Segment) -> list[dict[str, Any]]:

@@ -128,7 +128,7 @@ def _value_bytes(array: pa.Array) -> Sizes:
         ends = np.cumsum(_numbers(pc.list_value_length(array)))
         parts = np.concatenate([np.zeros(1, np.int64), np.cumsum(_value_bytes(array.flatten()))])
         sizes += np.diff(parts[ends], prepend=0)
-    elif pa.types.is_string(array.type) or pa.types.is_large_string(array.type):
+    elif pa.types.is_string(array.type) or pa.types.is_large_string(array.type) or pa.types.is_binary(array.type):
         sizes += _numbers(pc.binary_length(array))
     return sizes
 

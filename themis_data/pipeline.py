@@ -344,7 +344,7 @@ def _segments(track: str, steps: Sequence[Step], reads: str) -> Iterator[Segment
         operations = stage.apply(Rows()).operations
         for place, operation in enumerate(operations):
             one = Work(step=step.id, stage=stage, place=place, is_last=place == len(operations) - 1)
-            if operation.verb == "by_key":
+            if operation.decision is not None:
                 if work:
                     yield close()
                 decisions.append(one)

@@ -14,6 +14,7 @@ from themis_data.yaml_file import read_yaml
 _TYPES: dict[str, pa.DataType] = {
     "string": pa.string(),
     "large_string": pa.large_string(),
+    "binary": pa.binary(),
     "bool": pa.bool_(),
     "int32": pa.int32(),
     "int64": pa.int64(),

@@ -100,7 +100,10 @@ class DropsChildren:
     version: ClassVar[int] = 1
 
     def apply(self, rows: Rows) -> Rows:
-        return rows.drop(lambda table: reasons(pc.ends_with(table["row_id"], "2"), "second"))
+        return rows.drop(lambda table: reasons(pc.ends_with(table["row_id"], "2"), "second")).map(self.to_marks)
+
+    def to_marks(self, table: pa.Table) -> pa.Table:
+        return schema("mark").table({name: table[name] for name in ("row_id", "reason", "detail")})
 
 
 def test_rows_that_are_kept_are_published_and_the_others_have_a_reason(tmp_path):
@@ -228,18 +231,28 @@ def test_a_stopped_build_leaves_no_half_written_file(tmp_path):
 
 
 def test_a_step_that_loses_a_column_stops_the_build(tmp_path):
-    with pytest.raises(SchemaError, match=r"step Broken: columns \['detail'\] of schema mark v1 lack"):
+    with pytest.raises(SchemaError, match=r"step Broken: columns \['detail'\] of schema mark v2 lack"):
         build_given(
             given_pipeline(tmp_path, [ROWS], broken("map", lambda t: t.drop_columns(["detail"]))), tmp_path / "out"
         )
 
 
 def test_a_step_that_writes_forbidden_nulls_stops_the_build(tmp_path):
-    def forget(table: pa.Table) -> pa.Table:
-        return table.set_column(1, "reason", pa.nulls(len(table), pa.string()))
+    @dataclass(frozen=True)
+    class Forgets(OnMarks):
+        """Makes drops of marks, without a step."""
 
-    with pytest.raises(SchemaError, match="step Broken: column 'reason' is null in 4 of 4 rows"):
-        build_given(given_pipeline(tmp_path, [ROWS], broken("map", forget)), tmp_path / "out")
+        writes: ClassVar[str] = "drop"
+
+        def apply(self, rows: Rows) -> Rows:
+            return rows.map(self.forget)
+
+        def forget(self, table: pa.Table) -> pa.Table:
+            parents = pa.array([[]] * len(table), pa.list_(pa.string()))
+            return table.append_column("step", pa.nulls(len(table), pa.string())).append_column("parent_ids", parents)
+
+    with pytest.raises(SchemaError, match="step Forgets: column 'step' is null in 4 of 4 rows"):
+        build_given(given_pipeline(tmp_path, [ROWS], Forgets(), publish=False), tmp_path / "out")
 
 
 rows_strategy = st.lists(

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
@@ -14,16 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from themis_data.dataset import ShardWriter, read_table
+from themis_data.engine.marks import write_marks
 from themis_data.engine.rows import ByKey, Rows, reasons
 from themis_data.engine.segment import Work
 from themis_data.engine.shuffle import (
     DecideTask,
     ExplodeTask,
+    Shard,
     decide_partition,
     explode_shard,
     partition_of,
     read_partition,
-    resolve_marks,
+    resolved_marks,
     write_partitions,
 )
 from themis_data.errors import StageError
@@ -72,7 +75,7 @@ class FirstOfEach:
 
 @dataclass(frozen=True)
 class SmallestOfAll(FirstOfEach):
-    """Of rows linked by letters, near or far, only the smallest id stays; says so with that row's reason."""
+    """Of rows linked by letters, near or far, only the smallest id stays; says so with that id."""
 
     def apply(self, rows: Rows) -> Rows:
         return rows.by_key(
@@ -91,18 +94,13 @@ class SmallestOfAll(FirstOfEach):
             }
         )
 
-    def components(self, pairs: pa.Table, fetch) -> pa.Table:
+    def components(self, pairs: pa.Table) -> pa.Table:
         links = list(zip(pairs["row_id"].to_pylist(), pairs["other"].to_pylist(), strict=True))
         smallest = {i: i for link in links for i in link}
         for _ in smallest:
             for a, b in links:
                 smallest[a] = smallest[b] = min(smallest[a], smallest[b])
-        fetched = dict(
-            pair
-            for batch in fetch(sorted(set(smallest.values())), ["reason"])
-            for pair in zip(batch["row_id"].to_pylist(), batch["reason"].to_pylist(), strict=True)
-        )
-        return mark_table([(i, "linked", fetched[s]) for i, s in smallest.items() if i != s])
+        return mark_table([(i, "linked", s) for i, s in smallest.items() if i != s])
 
 
 def decided(
@@ -114,28 +112,27 @@ def decided(
         writer = ShardWriter(folder / f"{number}.parquet", schema("mark").arrow, row_group_rows=group_rows)
         writer.write(shard)
         writer.close(folder)
-    paths = [f"{number}.parquet" for number in range(len(shards))]
     exploded = [
         explode_shard(
             ExplodeTask(
                 run_folder=str(folder),
                 work=work,
-                path=path,
-                shard=number,
-                earlier_marks=(),
+                shard=Shard(path=f"{number}.parquet", rows=len(shard)),
+                number=number,
                 side=None,
                 num_partitions=num_partitions,
                 to=str(folder / f"e{number}"),
             )
         )
-        for number, path in enumerate(paths)
+        for number, shard in enumerate(shards)
     ]
     files = [
         decide_partition(DecideTask(work=work, files=tuple(exploded), partition=n, to=str(folder / f"d{n}")))
         for n in range(num_partitions)
     ]
-    records = resolve_marks(work, files, paths, str(folder), folder / "marks")
-    return [read_table(folder / record.path).to_pylist() for record in records]
+    records = write_marks(resolved_marks(work, files), len(shards), folder / "marks", "s", folder)
+    says = ["row_id", "reason", "detail"]
+    return [read_table(folder / record.path, says).to_pylist() for record in records]
 
 
 many_rows = st.lists(
@@ -155,7 +152,7 @@ def expected_first(rows: list[tuple[str, str]]) -> dict[str, str]:
 
 
 def expected_smallest(rows: list[tuple[str, str]]) -> dict[str, str]:
-    """Row id to the reason of the smallest row it is linked with, by brute force."""
+    """Row id to the smallest row id it is linked with, by brute force."""
     groups = [({i}, set(r)) for i, r in rows]
     merged = True
     while merged:
@@ -170,7 +167,7 @@ def expected_smallest(rows: list[tuple[str, str]]) -> dict[str, str]:
                     break
             if merged:
                 break
-    return {i: dict(rows)[min(ids)] for ids, _ in groups for i in ids if i != min(ids)}
+    return {i: min(ids) for ids, _ in groups for i in ids if i != min(ids)}
 
 
 @pytest.mark.parametrize(("stage", "expected"), [(FirstOfEach(), expected_first), (SmallestOfAll(), expected_smallest)])
@@ -237,7 +234,7 @@ def test_a_resolution_about_a_row_it_did_not_see_is_an_error(tmp_path):
     class Strange(SmallestOfAll):
         """Marks a row of its own."""
 
-        def components(self, pairs: pa.Table, fetch) -> pa.Table:
+        def components(self, pairs: pa.Table) -> pa.Table:
             return mark_table([("unheard-of", "r", None)])
 
     with pytest.raises(StageError, match="step s: marks 1 rows that it did not see"):
@@ -293,20 +290,20 @@ def test_a_decision_with_no_shards_at_all(tmp_path):
 def test_a_key_has_one_partition_whatever_stands_beside_it():
     keys = pa.chunked_array([["a", "b"], ["a", "c"], []], pa.string())
 
-    partition = partition_of(keys, 7).to_pylist()
+    partition = partition_of(keys, 7).tolist()
     assert partition[0] == partition[2]
-    assert partition == partition_of(keys.slice(0, 2), 7).to_pylist() + partition_of(keys.slice(2), 7).to_pylist()
+    assert partition == partition_of(keys.slice(0, 2), 7).tolist() + partition_of(keys.slice(2), 7).tolist()
 
 
 def test_no_keys_have_no_partitions():
-    assert [] == partition_of(pa.chunked_array([], pa.string()), 3).to_pylist()
+    assert [] == partition_of(pa.chunked_array([], pa.string()), 3).tolist()
 
 
 @given(st.lists(st.integers(0, 3), max_size=20))
 def test_partitions_come_back_in_the_order_they_were_written(tmp_path_factory, numbers):
     path = tmp_path_factory.mktemp("partitions") / "x.arrow"
     table = pa.table({"n": pa.array(range(len(numbers)), pa.int64())})
-    write_partitions(path, table, pa.array(numbers, pa.int32()), 4)
+    write_partitions(path, table, np.array(numbers, np.int64), 4)
 
     assert [[n for n, p in enumerate(numbers) if p == number] for number in range(4)] == [
         read_partition([str(path)], number)["n"].to_pylist() for number in range(4)

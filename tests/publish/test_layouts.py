@@ -102,7 +102,7 @@ def test_a_default_row_holds_the_pair() -> None:
 def test_rows_in_a_language_without_a_label_are_left_out_of_the_default_alone() -> None:
     rows = preferences({"row_id": "a"}, {"row_id": "b", "language": "Rust"}, {"row_id": "c", "language": "Go"})
 
-    assert {"default": ["a", "c"], "lineage": ["a", "b", "c"], "trl": ["a", "b", "c"]} == {
+    assert {"default": ["a", "c"]} | {name: ["a", "b", "c"] for name in ("lineage", "signatures", "trl")} == {
         name: layout(name).convert(rows)["idx" if name == "default" else "id"].to_pylist() for name in known_layouts()
     }
 

@@ -57,6 +57,8 @@ def test_a_commit_that_modifies_one_file_is_a_change(make_repository, memory):
             "form": "file",
             "old_contents": "one\n",
             "new_contents": "two\n",
+            "cluster_id": None,
+            "cluster_size": None,
         }
     ]
 

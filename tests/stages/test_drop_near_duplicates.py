@@ -12,7 +12,7 @@ from rows import dropped, in_shards
 
 from themis_data.stages.drop_near_duplicates import DropNearDuplicates
 
-WORDS = DropNearDuplicates(on="new_contents", shingle=1, permutations=128, seed=1)
+WORDS = DropNearDuplicates(same=(("new_contents",),), shingle=1, permutations=128, hash_seed=1)
 
 
 def words(*numbers: int) -> str:
@@ -60,7 +60,7 @@ def test_duplicates_of_duplicates_belong_together(tmp_path: Path) -> None:
 
     assert {
         "a": ("near_duplicate", "of c; nearest b at 0.750"),
-        "b": ("near_duplicate", "of c; nearest c at 0.750"),
+        "b": ("near_duplicate", "of c; nearest a at 0.750"),
     } == dropped(tmp_path, WORDS, changes(*chain))
 
 
@@ -73,7 +73,7 @@ def test_the_ends_of_a_chain_are_no_duplicates_without_its_middle(tmp_path: Path
     [("x = 1", "x = 1", {"b": "a"}), ("x = 1", "x = 2", {}), ("x = 1", "x + 1", {}), ("x = 1", "x = 1; y = 2", {})],
 )
 def test_short_texts_are_duplicates_only_when_equal(tmp_path: Path, one: str, other: str, expected: dict) -> None:
-    stage = DropNearDuplicates(on="new_contents", permutations=32)
+    stage = DropNearDuplicates(same=(("new_contents",),), permutations=32)
 
     assert expected == survivors(dropped(tmp_path, stage, changes(row("a", one), row("b", other))))
 
@@ -101,8 +101,8 @@ def test_a_diff_is_its_changed_lines_and_their_direction(tmp_path: Path, other: 
 def test_the_side_that_is_compared_is_a_setting(tmp_path: Path) -> None:
     rows = changes({"old_contents": OLD, "new_contents": "x = 1\n"}, {"old_contents": OLD, "new_contents": "y = 2\n"})
 
-    new = dropped(tmp_path / "new", DropNearDuplicates(on="new_contents", permutations=32), rows)
-    old = dropped(tmp_path / "old", DropNearDuplicates(on="old_contents", permutations=32), rows)
+    new = dropped(tmp_path / "new", DropNearDuplicates(same=(("new_contents",),), permutations=32), rows)
+    old = dropped(tmp_path / "old", DropNearDuplicates(same=(("old_contents",),), permutations=32), rows)
     assert ({}, {"1": "0"}) == (survivors(new), survivors(old))
 
 
@@ -133,7 +133,7 @@ def test_of_equal_texts_the_earliest_stays_for_any_rows_order_and_shards(
             expected[own["row_id"]] = first["row_id"]
     shuffled: pa.Table = changes(*order.sample(rows, len(rows)))
 
-    stage = DropNearDuplicates(on="new_contents", shingle=1, permutations=16)
+    stage = DropNearDuplicates(same=(("new_contents",),), shingle=1, permutations=16)
     found = dropped(tmp_path_factory.mktemp("any"), stage, in_shards(shuffled, ends))
 
     assert expected == survivors(found)

@@ -1,25 +1,26 @@
 """`Rows`: what a stage can do with rows. A stage says it in one line, and never sees a file, a worker or Ray."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 MapFunction = Callable[[pa.Table], pa.Table]
 ReasonFunction = Callable[[pa.Table], pa.Array]
-FetchFunction = Callable[[list[str], list[str]], Iterator[pa.Table]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
     """One verb with its functions, as a stage asked for it."""
 
-    verb: Literal["map", "drop", "map_on_worker", "by_key"]
+    verb: Literal["map", "drop", "map_on_worker", "by_key", "link"]
     function: Callable[..., Any]
     splits: bool = False
-    by_key: "ByKey | None" = None
+    decision: "ByKey | Link | None" = None  # of by_key and link, which look at more rows than one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +30,8 @@ class ByKey:
     explode   rows -> table with `key`, `row_id` and whatever `decide` needs; a row may have several keys
     decide    all exploded rows of some keys, sorted by (key, row_id) -> marks, or candidates for `resolve`; every
               row of the result has the `row_id` of a row it saw
-    resolve   all results of `decide`, and a function that fetches columns of rows by id -> marks. None: a row's mark
-              is the first of its marks by (reason, detail)
+    resolve   all results of `decide`, sorted -> marks, in one process. None: a row's mark is the first of its marks by
+              (reason, detail)
     columns   the columns of the rows that `explode` reads
     side      side tables that take part, with the function that explodes each: (schema, columns, explode)
     """
@@ -38,8 +39,38 @@ class ByKey:
     columns: tuple[str, ...]
     explode: MapFunction
     decide: MapFunction
-    resolve: Callable[[pa.Table, FetchFunction], pa.Table] | None = None
+    resolve: MapFunction | None = None
     side: tuple[tuple[str, tuple[str, ...], MapFunction], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """A decision about groups of rows that are alike: candidates have a key in common, pairs of them are compared, and
+    rows that are alike, near or far, make a group.
+
+    sketch    rows -> table with one row for each, in order: `row_id`, `keys` (list<uint64>, none for a row that takes
+              no part) and what `compare` and `decide` need
+    compare   sketches of the one, sketches of the other, row by row -> similarity (float64), NaN where the two are not
+              alike; the same whichever of them comes first
+    decide    members of groups, sorted by (group, row_id) -> marks. Columns: `row_id`, `group` (int64), `is_other`,
+              `nearest` (row_id of the most similar member, the first of them by row_id), `similarity` (to it), and
+              those of `rank`
+    columns   the columns of the rows that `sketch` reads
+    rank      the columns of the sketches that `decide` reads
+    keys_per_row  at most; bounds memory, never bears on the result
+    others    Parquet files of rows outside the build that take part and cannot be marked, and what sketches them
+    max_bucket    rows with one key up to which all pairs are compared; beyond it, each with the eight after it
+    """
+
+    columns: tuple[str, ...]
+    sketch: MapFunction
+    compare: Callable[[pa.Table, pa.Table], npt.NDArray[np.float64]]
+    decide: MapFunction
+    rank: tuple[str, ...] = ()
+    keys_per_row: int
+    others: tuple[str, ...] = ()
+    sketch_others: MapFunction | None = None
+    max_bucket: int = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +98,11 @@ class Rows:
 
     def by_key(self, decision: ByKey) -> "Rows":
         """Drop the rows that a look at all rows of a key decides against."""
-        return self._then(Operation(verb="by_key", function=decision.decide, by_key=decision))
+        return self._then(Operation(verb="by_key", function=decision.decide, decision=decision))
+
+    def link(self, decision: Link) -> "Rows":
+        """Drop rows, or write something into them, for what a look at all rows that are alike says."""
+        return self._then(Operation(verb="link", function=decision.decide, decision=decision))
 
     def _then(self, operation: Operation) -> "Rows":
         return replace(self, operations=(*self.operations, operation))

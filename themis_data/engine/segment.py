@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from themis_data.dataset import RunFolder, ShardWriter, is_intact, read_batches, read_table
+from themis_data.engine.marks import apply_marks
 from themis_data.engine.rows import Operation, Rows, Stage
 from themis_data.errors import ManifestError, SourceError, StageError
 from themis_data.fingerprint import digest
@@ -85,7 +86,7 @@ class Segment:
     name: str
     fingerprint: str
     reads: str  # schema of the rows in
-    decisions: tuple[Work, ...] = ()  # by_key, in order; their marks are applied before anything else
+    decisions: tuple[Work, ...] = ()  # by_key and link, in order; their marks are applied before anything else
     work: tuple[Work, ...] = ()
     source: Source | None = None  # a source's own segment reads units
     source_step: str = ""
@@ -289,12 +290,9 @@ class _Chain:
         return after
 
     def _apply_marks(self, step: str, marks: pa.Table, table: pa.Table) -> tuple[pa.Table, dict[str, int], int]:
-        hit = pc.index_in(table["row_id"], value_set=marks["row_id"].combine_chunks())
-        is_hit = pc.is_valid(hit)
-        found = marks.take(hit.drop_null())
-        self._write_drops(step, table.filter(is_hit), found["reason"], found["detail"])
-        kept = table.filter(pc.invert(is_hit))
-        return kept, _tally(found["reason"]), len(kept)
+        kept, dropped, why = apply_marks(marks, table)
+        self._write_drops(step, dropped, why["reason"], why["detail"])
+        return kept, _tally(why["reason"]), len(kept)
 
     def _drop(
         self, step: str, function: Callable[[pa.Table], Any], table: pa.Table

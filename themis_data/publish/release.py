@@ -8,8 +8,8 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
-import pyarrow as pa
 
 from themis_data.dataset import RunFolder, is_intact, read_table, write_tables
 from themis_data.engine.shuffle import read_partition, write_partitions
@@ -176,9 +176,8 @@ def _regroup(task: _Regroup) -> str:
     table = read_table(Path(task.path))
     groups = table["group"].to_pylist()
     place = {group: _place(group, task) for group in set(groups)}
-    write_partitions(
-        Path(task.to), table, pa.array([place[g] for g in groups], pa.int32()), task.shards * len(task.splits)
-    )
+    places = np.array([place[group] for group in groups], np.int64)
+    write_partitions(Path(task.to), table, places, task.shards * len(task.splits))
     return task.to
 
 

@@ -635,8 +635,8 @@ class _Columns:
         return self._num_rows
 
     def add(self, **row: Any) -> None:
-        for name, values in self._values.items():
-            values.append(row[name])
+        for column in self._schema.columns:
+            self._values[column.name].append(row.get(column.name) if column.null else row[column.name])
         self._num_rows += 1
 
     def take(self) -> pa.Table:

@@ -100,6 +100,8 @@ class ClassifyCommits:
             "new_blob",
             "committed_at",
             "form",
+            "cluster_id",
+            "cluster_size",
         )
         size = len(changes)
         return schema("pair").table(

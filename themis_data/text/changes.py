@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+import pyarrow as pa
+
 # Cells of the comparison table, lines of one side times lines of the other, past which the middle is not aligned.
 # 1,500 x 1,500 lines take a second in the worst case; a rewrite of that size is one big hunk to any reader.
 MAX_CELLS = 2_250_000
@@ -73,6 +75,20 @@ def line_changes(old: str, new: str, *, max_cells: int = MAX_CELLS) -> LineChang
         num_old_lines=len(old_lines),
         num_new_lines=len(new_lines),
     )
+
+
+def diff_text(old: str, new: str) -> str:
+    """The changed lines, each behind a word that says whether it went or came."""
+    changes = line_changes(old, new)
+    return "\n".join(
+        [f"removed_ {line}" for _, line in changes.removed] + [f"added_ {line}" for _, line in changes.added]
+    )
+
+
+def diffs(old: pa.Array, new: pa.Array, is_edit: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """The changed lines of each edit; null where two texts are no edit of one another."""
+    texts = zip(old.to_pylist(), new.to_pylist(), is_edit.to_pylist(), strict=True)
+    return pa.array([diff_text(a, b) if edit else None for a, b, edit in texts], pa.large_string())
 
 
 def _lines(text: str) -> list[str]:
