@@ -4,12 +4,16 @@ from itertools import permutations
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from builds import changes
+from builds import changes, pairs, run_stage
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rows import dropped, in_shards
+from rows import dropped, in_shards, preferences
 
+from themis_data.errors import SourceError
+from themis_data.fingerprint import step_fingerprint
+from themis_data.publish.layouts import layout
 from themis_data.stages.drop_near_duplicates import DropNearDuplicates
 
 WORDS = DropNearDuplicates(same=(("new_contents",),), shingle=1, permutations=128, hash_seed=1)
@@ -137,3 +141,192 @@ def test_of_equal_texts_the_earliest_stays_for_any_rows_order_and_shards(
     found = dropped(tmp_path_factory.mktemp("any"), stage, in_shards(shuffled, ends))
 
     assert expected == survivors(found)
+
+
+# Pairs, rules, survivors
+
+
+def pair(row_id: str, **columns: object) -> dict:
+    same = {"prompt": words(1, 2), "prompt_by": "rules", "chosen": words(3, 4), "rejected": words(5, 6)}
+    return same | {"row_id": row_id} | columns
+
+
+PAIRS = DropNearDuplicates(on="pair", shingle=1, permutations=128)
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        pytest.param({}, {"b": "a"}, id="all the same"),
+        pytest.param({"prompt": words(8, 9)}, {}, id="another prompt"),
+        pytest.param({"chosen": words(8, 9)}, {}, id="another better answer"),
+        pytest.param({"rejected": words(8, 9)}, {}, id="another worse answer"),
+        pytest.param({"criterion": "readability"}, {}, id="another criterion"),
+        pytest.param({"prompt": None, "prompt_by": None}, {}, id="no prompt is like none"),
+    ],
+)
+def test_pairs_are_the_same_by_all_three_texts_within_a_criterion(tmp_path: Path, other: dict, expected: dict) -> None:
+    assert expected == survivors(dropped(tmp_path, PAIRS, pairs(pair("a"), pair("b", **other))))
+
+
+def test_pairs_of_commits_are_the_same_by_their_diff_alone(tmp_path: Path) -> None:
+    edit = {"rejected": OLD, "chosen": NEW, "commit": "c" * 40}
+    elsewhere = {
+        "rejected": f"import a\n{OLD}",
+        "chosen": f"import a\n{NEW}",
+        "prompt": words(7, 8),
+        "commit": "d" * 40,
+    }
+    rows = pairs(
+        pair("a", **edit), pair("b", **elsewhere), pair("c", **elsewhere | {"commit": None, "prompt": words(3, 4)})
+    )
+    stage = DropNearDuplicates(on="pair", similarity=0.9, permutations=128)
+
+    assert {"b": "a"} == survivors(dropped(tmp_path, stage, rows))
+
+
+def test_the_least_similar_field_is_what_counts_and_is_told(tmp_path: Path) -> None:
+    near = pair("b", chosen=words(*range(10, 19)), prompt=words(1, 2))
+    rows = pairs(pair("a", chosen=words(*range(10, 20))), near)
+    stage = DropNearDuplicates(on="pair", shingle=1, permutations=128, same=(("chosen", "prompt"),))
+
+    assert {"b": ("near_duplicate", "of a; nearest a at 0.900")} == dropped(tmp_path, stage, rows)
+
+
+def test_ways_of_being_the_same_are_told_apart(tmp_path: Path) -> None:
+    # The prompt of the one is the answer of the other: a way is one field, and never meets another.
+    stage = DropNearDuplicates(on="pair", shingle=1, same=(("chosen",), ("prompt",)), within=())
+    crossed = pairs(pair("a"), pair("b", prompt=words(3, 4), chosen=words(7, 8)))
+    by_prompt = pairs(pair("a"), pair("b", chosen=words(7, 8)))
+
+    assert {} == dropped(tmp_path / "crossed", stage, crossed)
+    assert {"b": "a"} == survivors(dropped(tmp_path / "prompt", stage, by_prompt))
+
+
+@pytest.mark.parametrize(
+    ("keep", "survivor"),
+    [
+        (("earliest",), "c"),
+        (("best_license",), "b"),
+        (("most_evidence",), "a"),
+        (("source_priority",), "d"),
+        (("best_license", "most_evidence"), "b"),
+    ],
+)
+def test_the_survivor_is_chosen_by_the_rule(tmp_path: Path, keep: tuple, survivor: str) -> None:
+    rows = pairs(
+        pair("a", evidence="executed", license_class="copyleft", source="S", committed_at=3),
+        pair("b", evidence="judged", license_class="permissive", source="S", committed_at=2),
+        pair("c", evidence="message", license_class="unknown", source="S", committed_at=1),
+        pair("d", evidence="message", license_class="unknown", source="First", committed_at=None),
+    )
+    stage = DropNearDuplicates(on="pair", shingle=1, permutations=64, keep=keep, sources=("First", "S"))
+
+    assert {row: survivor for row in "abcd" if row != survivor} == survivors(dropped(tmp_path, stage, rows))
+
+
+def test_a_cluster_has_its_survivors_id_and_all_its_rows(tmp_path: Path) -> None:
+    rows = changes(
+        row("a", words(1, 2), at=2), row("b", words(1, 2), at=1), {**row("c", words(1, 2), at=3), "cluster_size": 4}
+    )
+    lone = changes(row("d", words(8, 9)), {**row("e", words(6, 7)), "cluster_id": "x", "cluster_size": 3})
+    kept, _ = run_stage(tmp_path, WORDS, pa.concat_tables([rows, lone]))
+
+    assert [("b", "b", 6), ("d", "d", 1), ("e", "x", 3)] == sorted(
+        (r["row_id"], r["cluster_id"], r["cluster_size"]) for r in kept.to_pylist()
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"same": (("prompt",),)}, "the fields of a change are old_contents, new_contents, diff"),
+        ({"on": "pair", "same": ()}, "same is empty"),
+        ({"on": "pair", "same": ((),)}, "same is empty"),
+        ({"on": "pair", "verify": False}, "verify: false goes with one list of one field"),
+        ({"keep": ("most_evidence",)}, "changes have no criterion, evidence or source"),
+        ({"within": ("criterion",)}, "changes have no criterion, evidence or source"),
+        ({"against": ("x",)}, "against compares pairs by"),
+        ({"on": "pair", "against": ("x",), "shingle": 4}, "against compares pairs by"),
+    ],
+)
+def test_settings_that_do_not_fit_together_are_told(settings: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DropNearDuplicates(**settings)
+
+
+def test_without_verification_every_candidate_is_a_duplicate(tmp_path: Path) -> None:
+    """As published scripts do it: 25 bands of 10 for 256 values at 0.7."""
+    rows = changes(*(row(f"{n:02d}", words(*range(n, n + 60))) for n in range(0, 40, 12)))
+    settings = {"same": (("new_contents",),), "shingle": 1, "banding": "datasketch"}
+    verified = dropped(tmp_path / "v", DropNearDuplicates(**settings), rows)
+    candidates = dropped(tmp_path / "c", DropNearDuplicates(**settings, verify=False), rows)
+
+    # 48 of 72 words: 0.667, a candidate with these permutations and no duplicate.
+    assert {} == verified
+    assert candidates
+    assert all("nearest" in (detail or "") for _, detail in candidates.values())
+
+
+def test_both_backends_drop_the_same(tmp_path: Path) -> None:
+    rows = changes(*(row(f"{n}", words(*range(n, n + 12)), at=n) for n in range(6)))
+    settings = {"same": (("new_contents",),), "shingle": 2, "permutations": 64}
+    compiled, plain = (
+        dropped(tmp_path / name, DropNearDuplicates(**settings, backend=name), rows)
+        for name in ("compiled", "datasketch")
+    )
+
+    assert compiled == plain
+    assert compiled
+
+
+# Against published versions
+
+
+def published_with_signatures(folder: Path, rows: pa.Table) -> Path:
+    converted = layout("signatures").convert(rows)
+    place = folder / "dataset" / "signatures" / "train.parquet"
+    place.parent.mkdir(parents=True)
+    pq.write_table(converted, place)
+    return folder
+
+
+LONG = {"prompt": words(*range(20)), "chosen": words(*range(30, 60)), "rejected": words(*range(60, 90))}
+
+
+def test_what_a_published_version_has_is_dropped(tmp_path: Path) -> None:
+    version = published_with_signatures(tmp_path / "v1", preferences({"row_id": "old", **LONG}))
+    rows = pairs(pair("a", **LONG), pair("b", **LONG), pair("c"), pair("d", **LONG | {"criterion": "readability"}))
+    stage = DropNearDuplicates(on="pair", against=(str(version),))
+
+    assert {
+        "a": ("published", "of old; nearest b at 1.000"),
+        "b": ("published", "of old; nearest a at 1.000"),
+    } == dropped(tmp_path, stage, rows)
+
+
+def test_a_version_without_signatures_is_told(tmp_path: Path) -> None:
+    stage = DropNearDuplicates(on="pair", against=(str(tmp_path),))
+
+    with pytest.raises(SourceError, match=r"no signatures/.*build that version with `signatures` among the configs"):
+        stage.identity()
+
+
+def test_signatures_of_another_kind_are_told(tmp_path: Path) -> None:
+    place = tmp_path / "signatures"
+    place.mkdir()
+    pq.write_table(pairs(pair("a")), place / "train.parquet")
+
+    with pytest.raises(SourceError, match=r"holds pair/3, expected published_signatures/1"):
+        DropNearDuplicates(on="pair", against=(str(tmp_path),)).identity()
+
+
+def test_other_signatures_make_another_fingerprint(tmp_path: Path) -> None:
+    one = published_with_signatures(tmp_path / "v1", preferences({"row_id": "old", **LONG}))
+    other = published_with_signatures(tmp_path / "v2", preferences({"row_id": "old", **LONG | {"prompt": "x"}}))
+    prints = {
+        step_fingerprint(DropNearDuplicates(on="pair", against=against))
+        for against in ((), (str(one),), (str(other),), (str(one), str(other)), (str(other), str(one)))
+    }
+
+    assert 4 == len(prints)
