@@ -16,6 +16,9 @@ from themis_data.errors import PipelineError, UnknownName
 from themis_data.lookup import unknown
 from themis_data.yaml_file import read_yaml
 
+# How a pair is known to be one, the strongest first.
+EVIDENCE = ("executed", "differential", "judged", "merged", "message")
+
 _FOLDER = Path(__file__).parent
 _STRENGTHS = ("strong", "terms", "opening", "weak")
 _Rules = TypeVar("_Rules")

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
+from themis_data.criteria import EVIDENCE
 from themis_data.engine.rows import Link, Rows
 from themis_data.fingerprint import model_digest, where_it_runs
 from themis_data.schema import schema
@@ -40,7 +41,6 @@ _RULES: dict[str, tuple[tuple[Field, ...], ...]] = {
     "pair": (("chosen", "rejected", "prompt"), ("diff",)),
 }
 _LICENSES = ("permissive", "weak_copyleft", "network_copyleft", "copyleft", "other", "unknown")
-_EVIDENCE = ("executed", "differential", "judged", "merged", "message")
 _LAST = np.iinfo(np.int64).max
 
 
@@ -254,7 +254,7 @@ class DropNearDuplicates:
             return pc.fill_null(rows["committed_at"].cast(pa.timestamp("s")).cast(pa.int64()), _LAST)
         column, order = {
             "best_license": ("license_class", _LICENSES),
-            "most_evidence": ("evidence", _EVIDENCE),
+            "most_evidence": ("evidence", EVIDENCE),
             "source_priority": ("source", self.sources),
         }[by]
         return pc.fill_null(pc.index_in(rows[column], pa.array(order, pa.string())).cast(pa.int64()), _LAST)
