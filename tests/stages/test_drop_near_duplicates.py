@@ -185,6 +185,17 @@ def test_pairs_of_commits_are_the_same_by_their_diff_alone(tmp_path: Path) -> No
     assert {"b": "a"} == survivors(dropped(tmp_path, stage, rows))
 
 
+def test_two_bugs_in_one_answer_are_two_pairs_where_the_rule_says_edit(tmp_path: Path) -> None:
+    good = "\n".join(f"line_{n} = {n}" for n in range(40))
+    rows = pairs(
+        *(pair(name, chosen=good, rejected=good.replace(f"_{n} = ", f"_{n} += ")) for name, n in (("a", 3), ("b", 7)))
+    )
+    edits = DropNearDuplicates(on="pair", same=(("edit", "chosen", "rejected", "prompt"),))
+
+    assert {"b": "a"} == survivors(dropped(tmp_path / "texts", DropNearDuplicates(on="pair"), rows))
+    assert {} == dropped(tmp_path / "edits", edits, rows)
+
+
 def test_the_least_similar_field_is_what_counts_and_is_told(tmp_path: Path) -> None:
     near = pair("b", chosen=words(*range(10, 19)), prompt=words(1, 2))
     rows = pairs(pair("a", chosen=words(*range(10, 20))), near)

@@ -30,12 +30,12 @@ from themis_data.text.minhash import (
 )
 from themis_data.text.signatures import SignatureSettings, as_bytes, signature_files, values_of
 
-Field = Literal["prompt", "chosen", "rejected", "old_contents", "new_contents", "diff"]
+Field = Literal["prompt", "chosen", "rejected", "old_contents", "new_contents", "edit", "diff"]
 Keep = Literal["earliest", "best_license", "most_evidence", "source_priority"]
 
 # The two sides that a diff is made of, in order of time.
 _SIDES = {"change": ("old_contents", "new_contents"), "pair": ("rejected", "chosen")}
-_FIELDS = {"change": ("old_contents", "new_contents", "diff"), "pair": ("prompt", "chosen", "rejected", "diff")}
+_FIELDS = {"change": ("old_contents", "new_contents", "diff"), "pair": ("prompt", "chosen", "rejected", "edit", "diff")}
 _RULES: dict[str, tuple[tuple[Field, ...], ...]] = {
     "change": (("diff",),),
     "pair": (("chosen", "rejected", "prompt"), ("diff",)),
@@ -61,8 +61,9 @@ class DropNearDuplicates:
     on: Annotated[Literal["change", "pair"], "which rows it reads and writes"] = "change"
     same: Annotated[
         tuple[tuple[Field, ...], ...] | None,
-        "lists of fields, each a way to be the same; diff is the changed lines of a commit, and what is null is like "
-        "nothing. Null: the diff of changes; of pairs all three texts, or the diff",
+        "lists of fields, each a way to be the same; edit is the lines in which the sides differ, diff the same of "
+        "what a commit gave, and what is null is like nothing. Null: the diff of changes; of pairs all three texts, "
+        "or the diff",
     ] = None
     within: Annotated[
         tuple[Literal["criterion", "language", "source"], ...] | None,
@@ -158,9 +159,9 @@ class DropNearDuplicates:
         bands, _ = self._banding
         ranks = {"earliest": "committed_at", "best_license": "license_class", "most_evidence": "evidence"}
         columns = {ranks.get(by, "source") for by in self.keep} | {"row_id", "cluster_size", *self._within}
-        if "diff" in self._fields:
+        if {"edit", "diff"} & set(self._fields):
             columns |= {*_SIDES[self.on], "commit"}
-        columns |= set(self._fields) - {"diff"}
+        columns |= set(self._fields) - {"edit", "diff"}
         return rows.link(
             Link(
                 columns=tuple(sorted(columns)),
@@ -207,18 +208,24 @@ class DropNearDuplicates:
         looked_up = {}
         for field in self._fields:
             columns[field] = pa.nulls(len(published), pa.list_(pa.uint64()))
-            columns[f"{field}.signature"] = own = published[field].combine_chunks()
+            own = published["edit" if field == "diff" else field].combine_chunks()
+            if field == "diff":
+                own = pc.if_else(published["from_commit"].combine_chunks(), own, pa.scalar(None, own.type))
+            columns[f"{field}.signature"] = own
             looked_up[field] = (values_of(own, self._settings), pc.is_valid(own))
         columns["keys"] = self._keys(looked_up, columns["within"])
         columns["cluster_size"] = pa.array(np.ones(len(published), np.int64))
         return pa.table(columns | {by: pa.array(np.zeros(len(published), np.int64)) for by in self.keep})
 
     def _texts(self, rows: pa.Table, field: str) -> pa.Array:
-        if field != "diff":
+        if field not in ("edit", "diff"):
             return rows[field].combine_chunks()
-        # Two answers that no commit gave have no diff: theirs would say how two programs differ, not what an edit is.
         old, new = _SIDES[self.on]
-        return diffs(rows[old], rows[new], pc.is_valid(rows["commit"]))
+        texts = diffs(rows[old], rows[new])
+        if field == "edit":
+            return texts
+        # Of programs that no commit made of one another, the lines in which they differ do not tell all by themselves.
+        return pc.if_else(pc.is_valid(rows["commit"]).combine_chunks(), texts, pa.scalar(None, texts.type))
 
     def _within_hash(self, rows: pa.Table) -> pa.Array:
         """One number for what is equal in two rows that are the same."""

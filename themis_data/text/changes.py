@@ -85,10 +85,9 @@ def diff_text(old: str, new: str) -> str:
     )
 
 
-def diffs(old: pa.Array, new: pa.Array, is_edit: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """The changed lines of each edit; null where two texts are no edit of one another."""
-    texts = zip(old.to_pylist(), new.to_pylist(), is_edit.to_pylist(), strict=True)
-    return pa.array([diff_text(a, b) if edit else None for a, b, edit in texts], pa.large_string())
+def diffs(old: pa.Array, new: pa.Array) -> pa.Array:
+    """The changed lines of each two texts."""
+    return pa.array([diff_text(a, b) for a, b in zip(old.to_pylist(), new.to_pylist(), strict=True)], pa.large_string())
 
 
 def _lines(text: str) -> list[str]:

@@ -11,10 +11,11 @@ from themis_data.text.signatures import SCHEMA, SignatureSettings, signed
 def convert(preferences: pa.Table) -> pa.Table:
     """The columns by which rows are told apart, and the MinHash values of their texts."""
     texts = {name: preferences[name].combine_chunks() for name in ("prompt", "chosen", "rejected")}
-    texts["diff"] = diffs(texts["rejected"], texts["chosen"], preferences["commit"].is_valid())
+    texts["edit"] = diffs(texts["rejected"], texts["chosen"])
     same = {name: preferences[name] for name in ("source", "criterion", "language")}
     values = {name: signed(own, SignatureSettings()) for name, own in texts.items()}
-    return schema(SCHEMA).table({"id": preferences["row_id"]} | same | values)
+    ids = {"id": preferences["row_id"], "from_commit": preferences["commit"].is_valid()}
+    return schema(SCHEMA).table(ids | same | values)
 
 
 LAYOUT = Layout(folder="signatures", schema=SCHEMA, convert=convert)
