@@ -22,6 +22,7 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def perturb(file: Path, folder: Path, count: int) -> None:
     variants = perturbed(texts, count)
     # Variants lie far from one another, in shards of their own.
     for number in range(-(-count // SHARD_ROWS)):
-        own = [text for text, _ in zip(variants, range(min(SHARD_ROWS, count - number * SHARD_ROWS)), strict=False)]
+        own = list(islice(variants, SHARD_ROWS))
         places = range(number * SHARD_ROWS, number * SHARD_ROWS + len(own))
         table = pa.table(
             {

@@ -1,11 +1,19 @@
 """Ray: the same bytes as the plain loop, with any number of workers, and our own errors as they are."""
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from builds import build_here, drops, made_repository, pipeline_file, published
+from builds import build_here, changes, drops, made_repository, pipeline_file, published
 
+from themis_data.dataset import ShardWriter
+from themis_data.engine import link
+from themis_data.engine.inline import InlineEngine
 from themis_data.engine.on_ray import open_engine
+from themis_data.engine.segment import Work
+from themis_data.engine.shuffle import Shard
 from themis_data.errors import SourceError
+from themis_data.stages.drop_near_duplicates import DropNearDuplicates
 
 pytestmark = pytest.mark.ray
 
@@ -65,3 +73,55 @@ def test_tasks_and_their_errors_on_workers():
             list(engine.run(refuse, [3]))
         with pytest.raises(ZeroDivisionError):
             list(engine.run(break_down, [0]))
+
+
+def test_a_node_that_dies_in_the_middle_of_a_shuffle_changes_nothing(tmp_path, monkeypatch):
+    """Three nodes on this machine; one is killed when the first candidates are found, with tasks on it."""
+    from ray.cluster_utils import Cluster
+
+    texts = [" ".join(f"w{word}" for word in range(start, start + 30)) for start in range(0, 120, 2)]
+    shards = []
+    for number in range(12):
+        rows = changes(*({"row_id": f"{n:03d}", "new_contents": t} for n, t in enumerate(texts) if n % 12 == number))
+        writer = ShardWriter(tmp_path / f"{number}.parquet", rows.schema)
+        writer.write(rows)
+        writer.close(tmp_path)
+        shards.append(Shard(path=f"{number}.parquet", rows=len(rows)))
+    work = Work(step="s", stage=DropNearDuplicates(same=(("new_contents",),)), place=0, is_last=False)
+    monkeypatch.setattr(link, "KEYS_PER_PARTITION", 100)
+
+    def marks_of(run) -> pa.Table:
+        marks, _ = link.linked(
+            run,
+            work,
+            shards,
+            run_folder=tmp_path,
+            scratch=tmp_path / "scratch",
+            progress=lambda total: lambda done: None,
+        )
+        return marks.sort_by("row_id")
+
+    expected = marks_of(InlineEngine().run)
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    killed: list[str] = []
+    try:
+        doomed, _ = (cluster.add_node(num_cpus=1, include_dashboard=False) for _ in range(2))
+        cluster.wait_for_nodes()
+
+        with open_engine(address=cluster.address, workers=None) as engine:
+
+            def run(function, tasks):
+                for place, result in engine.run(function, tasks):
+                    if function is link.find_candidates and not killed:
+                        assert place < len(tasks) - 6
+                        cluster.remove_node(doomed, allow_graceful=False)
+                        killed.append(function.__name__)
+                    yield place, result
+
+            found = marks_of(run)
+    finally:
+        cluster.shutdown()
+
+    assert ["find_candidates"] == killed
+    assert expected.equals(found)
+    assert pc.sum(pc.is_valid(found["reason"])).as_py() > 40
