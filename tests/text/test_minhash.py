@@ -301,6 +301,13 @@ def test_a_text_that_is_not_there_is_an_error(place: int) -> None:
         jaccard(offsets, hashes, np.array([place]), offsets, hashes, np.array([0]))
 
 
+def test_offsets_of_other_hashes_are_an_error() -> None:
+    offsets, hashes = shingle_hashes(arrow("a b"), shingle=1)
+
+    with pytest.raises(ValueError, match="offsets from 0 to 2 of 1 hashes"):
+        jaccard(offsets, hashes[:1], np.array([0]), offsets, hashes, np.array([0]))
+
+
 # Bands
 
 

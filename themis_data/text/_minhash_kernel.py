@@ -449,16 +449,13 @@ def sketch(
         start, stop = offsets[n], offsets[n + 1]
         count = _split(data, start, stop, text, starts) if split else _words(data, start, stop, text, starts)
         if count < shingle:
-            count, found, size = 0, 1, 1
+            found, size, width = 1, 1, 1
             length = _whole(data, start, stop, text)
             h = np.uint64(1)
             for at in range(0, length, 8):
                 h = _hash_token(text, at, min(at + 8, length)) + h * np.uint64(0xC4CEB9FE1A85EC53)
-            if table.size < 1:
-                table = np.zeros(1, np.uint64)
             table[0] = max(_mix64(h), np.uint64(1))
             begins[0], starts[0], starts[1] = 0, 0, length + 1
-            width = 1
         else:
             bits = 1
             while (1 << bits) < 2 * count:

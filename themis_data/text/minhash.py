@@ -86,7 +86,7 @@ def sketch(
     hash_function: HashFunction = "xxh32",
     tokens: Tokens = "words",
 ) -> tuple[Signatures, Offsets, Hashes]:
-    """What `signatures` and `shingle_hashes` give, for hardly more than the price of the signatures."""
+    """What `signatures` and `shingle_hashes` give, in one pass over the texts."""
     return _sketch(texts, permutations, shingle, seed, hash_function, tokens, keep=True)
 
 
@@ -95,18 +95,21 @@ def jaccard(
 ) -> npt.NDArray[np.float64]:
     """Similarity of text a[i] of the one to text b[i] of the other `shingle_hashes`, for each i.
 
-    Size of the intersection over size of the union, 0 to 1; 1.0 for two empty sets.
+    Size of the intersection over size of the union, 0 to 1; 1.0 for two empty sets. IndexError where there is no such
+    text.
     """
     from themis_data.text import _minhash_kernel
 
-    _within(a, offsets_a)
-    _within(b, offsets_b)
+    _check_places(a, offsets_a, hashes_a)
+    _check_places(b, offsets_b, hashes_b)
     if len(a) != len(b):
         raise ValueError(f"{len(a)} texts on one side, {len(b)} on the other; expected pairs")
     similar: npt.NDArray[np.float64] = _minhash_kernel.jaccard(
-        *(np.ascontiguousarray(offsets_a, np.int64), np.ascontiguousarray(hashes_a, np.uint64)),
+        np.ascontiguousarray(offsets_a, np.int64),
+        np.ascontiguousarray(hashes_a, np.uint64),
         np.ascontiguousarray(a, np.int64),
-        *(np.ascontiguousarray(offsets_b, np.int64), np.ascontiguousarray(hashes_b, np.uint64)),
+        np.ascontiguousarray(offsets_b, np.int64),
+        np.ascontiguousarray(hashes_b, np.uint64),
         np.ascontiguousarray(b, np.int64),
     )
     return similar
@@ -223,6 +226,9 @@ def _signatures_of_datasketch(
     return signed
 
 
-def _within(places: Offsets, offsets: Offsets) -> None:
-    if len(places) and not 0 <= min(places) <= max(places) < len(offsets) - 1:
-        raise IndexError(f"texts {min(places)} to {max(places)} of {len(offsets) - 1}")
+def _check_places(places: Offsets, offsets: Offsets, hashes: Hashes) -> None:
+    """The compiled code would read past the end."""
+    if len(places) and not 0 <= places.min() <= places.max() < len(offsets) - 1:
+        raise IndexError(f"texts {places.min()} to {places.max()} of {len(offsets) - 1}")
+    if offsets[0] != 0 or offsets[-1] != len(hashes):
+        raise ValueError(f"offsets from {offsets[0]} to {offsets[-1]} of {len(hashes)} hashes")
