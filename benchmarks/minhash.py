@@ -106,9 +106,11 @@ def compiled(texts: pa.Array, setting: Setting, *, hash_function: minhash.HashFu
     )
 
 
-def compiled_with_hashes(texts: pa.Array, setting: Setting) -> np.ndarray:
-    """As the stage needs it: also the hashes that exact similarities are computed from."""
-    return minhash.sketch(texts, permutations=setting.permutations, shingle=setting.shingle, seed=SEED)[0]
+def compiled_with_hashes(texts: pa.Array, setting: Setting, *, batch: int) -> np.ndarray:
+    """As a stage needs it: also the hashes that exact similarities are computed from."""
+    options = {"permutations": setting.permutations, "shingle": setting.shingle, "seed": SEED}
+    batches = (texts.slice(begin, batch) for begin in range(0, len(texts), batch))
+    return np.concatenate([minhash.sketch(own, **options)[0] for own in batches])
 
 
 def ngrams(text: str, size: int) -> set[str]:
@@ -174,7 +176,8 @@ Method = Callable[[pa.Array, Setting], np.ndarray]
 
 OURS: dict[str, Method] = {
     "compiled, xxh32": partial(compiled, hash_function="xxh32"),
-    "compiled, xxh32, with hashes": compiled_with_hashes,
+    "compiled, xxh32, with hashes, 2,000 texts a call": partial(compiled_with_hashes, batch=2_000),
+    "compiled, xxh32, with hashes, one call": partial(compiled_with_hashes, batch=1_000_000),
     "compiled, SHA1": partial(compiled, hash_function="sha1"),
 }
 # (module to be installed, method, which of ours it is compared with, whether it is measured on a tenth of the texts)

@@ -86,7 +86,10 @@ def sketch(
     hash_function: HashFunction = "xxh32",
     tokens: Tokens = "words",
 ) -> tuple[Signatures, Offsets, Hashes]:
-    """What `signatures` and `shingle_hashes` give, in one pass over the texts."""
+    """What `signatures` and `shingle_hashes` give, in one pass over the texts.
+
+    Best for some thousand texts at a time: with tens of thousands, fresh memory for the hashes costs more than they do.
+    """
     return _sketch(texts, permutations, shingle, seed, hash_function, tokens, keep=True)
 
 
