@@ -22,6 +22,7 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -208,44 +209,30 @@ def ours(texts: list[str], setting: str, folder: Path) -> tuple[float, int]:
 
 def text_dedup(texts: list[str], setting: str, folder: Path) -> tuple[float, int]:
     """Its own functions in its own order: signatures, buckets, union-find, one text of each cluster."""
-    import re
-
-    from text_dedup.utils.hashfunc import sha1_hash
+    from text_dedup.minhash import embed_func
+    from text_dedup.utils import sha1_hash
     from text_dedup.utils.union_find import UnionFind
 
-    try:
-        from text_dedup.minhash import embed_func
-    except ImportError:
-        from text_dedup.utils.minhash import embed_func  # where later releases have it
-    from datasketch.lsh import _optimal_param
+    from themis_data.text.minhash import banding_of_datasketch
 
     chosen = SETTINGS[setting]
     started = time.process_time()
-    bands, rows = _optimal_param(chosen["similarity"], chosen["permutations"], 0.5, 0.5)
-    draw = np.random.RandomState(SEED)
-    prime = np.uint64((1 << 61) - 1)
-    factors = (
-        draw.randint(1, prime, size=chosen["permutations"], dtype=np.uint64),
-        draw.randint(0, prime, size=chosen["permutations"], dtype=np.uint64),
-    )
+    bands, rows = banding_of_datasketch(chosen["similarity"], chosen["permutations"])
+    draw, prime = np.random.RandomState(42), np.uint64((1 << 61) - 1)
+    options = {
+        "num_perm": chosen["permutations"],
+        "hashranges": [(n * rows, (n + 1) * rows) for n in range(bands)],
+        "ngram_size": chosen["shingle"],
+        "min_length": 0,
+        "permutations": tuple(draw.randint(low, prime, chosen["permutations"], dtype=np.uint64) for low in (1, 0)),
+        "hash_func": partial(sha1_hash, d=32),
+        "dtype": np.uint64,
+        "max_hash": np.uint32((1 << 32) - 1),
+        "modulo_prime": prime,
+    }
     tables: list[dict[bytes, list[int]]] = [{} for _ in range(bands)]
-    ranges = [(number * rows, (number + 1) * rows) for number in range(bands)]
     for place, text in enumerate(texts):
-        signed = embed_func(
-            content=text,
-            idx=place,
-            num_perm=chosen["permutations"],
-            ngram_size=chosen["shingle"],
-            min_length=1,
-            hashranges=ranges,
-            permutations=factors,
-            hash_func=sha1_hash,
-            non_alpha=re.compile(r"\W"),
-            dtype=np.uint64,
-            max_hash=np.uint32((1 << 32) - 1),
-            modulo_prime=prime,
-        )
-        for key, own in zip(signed["__signatures__"], tables, strict=True):
+        for key, own in zip(embed_func(text, place, **options)["__signatures__"], tables, strict=True):
             own.setdefault(key, []).append(place)
     sets = UnionFind()
     for own in tables:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from themis_data.dataset import ShardWriter
 from themis_data.engine import link
 from themis_data.engine.inline import InlineEngine
-from themis_data.engine.rows import Link, Rows
+from themis_data.engine.rows import Link, Places, Rows
 from themis_data.engine.segment import Work
 from themis_data.engine.shuffle import Shard
 from themis_data.errors import StageError
@@ -58,10 +58,9 @@ class Likeness:
         keys = [[ord(letter) for letter in sorted(set(text))] for text in table["reason"].to_pylist()]
         return table.select(["row_id", "reason"]).append_column("keys", pa.array(keys, pa.list_(pa.uint64())))
 
-    def compare(self, one: pa.Table, other: pa.Table) -> npt.NDArray[np.float64]:
-        common = [
-            len(set(a) & set(b)) for a, b in zip(one["reason"].to_pylist(), other["reason"].to_pylist(), strict=True)
-        ]
+    def compare(self, sketches: pa.Table, one: Places, other: Places) -> npt.NDArray[np.float64]:
+        texts = [set(text) for text in sketches["reason"].to_pylist()]
+        common = [len(texts[a] & texts[b]) for a, b in zip(one, other, strict=True)]
         return np.array([float(n) if n > 1 else np.nan for n in common])
 
     def decide(self, members: pa.Table) -> pa.Table:
@@ -117,12 +116,13 @@ def expected(rows: Sequence[tuple[str, str]]) -> dict[str, str]:
     ends=st.lists(st.integers(0, 20), max_size=3),
     partition_keys=st.integers(1, 40),
     at_once=st.integers(1, 9),
+    batch_bytes=st.integers(1, 400),
     group_rows=st.integers(1, 5),
     order=st.randoms(use_true_random=False),
 )
 @settings(max_examples=60, deadline=None)
 def test_groups_do_not_depend_on_shards_partitions_batches_or_order(
-    tmp_path_factory, rows, ends, partition_keys, at_once, group_rows, order
+    tmp_path_factory, rows, ends, partition_keys, at_once, batch_bytes, group_rows, order
 ):
     shuffled = order.sample(rows, len(rows))
     bounds = [0, *sorted(min(end, len(rows)) for end in ends), len(rows)]
@@ -131,6 +131,7 @@ def test_groups_do_not_depend_on_shards_partitions_batches_or_order(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(link, "KEYS_PER_PARTITION", partition_keys)
         patch.setattr(link, "_PAIRS_AT_ONCE", at_once)
+        patch.setattr(link, "_BATCH_BYTES", batch_bytes)
         found, warnings = linked(tmp_path_factory.mktemp("link"), Likeness(), shards, group_rows)
 
     assert [] == warnings
@@ -177,9 +178,9 @@ def test_a_crowded_key_costs_a_bounded_number_of_pairs(tmp_path):
     compared = []
 
     class Counts(Likeness):
-        def compare(self, one: pa.Table, other: pa.Table) -> npt.NDArray[np.float64]:
+        def compare(self, sketches: pa.Table, one: Places, other: Places) -> npt.NDArray[np.float64]:
             compared.append(len(one))
-            return super().compare(one, other)
+            return super().compare(sketches, one, other)
 
     linked(tmp_path, Counts(max_bucket=16), [[(f"{n:03d}", "x") for n in range(100)]])
 
@@ -228,7 +229,7 @@ def test_an_earlier_decision_is_applied_before_rows_are_sketched(tmp_path):
             keys = pc.if_else(is_a, pa.scalar([1, 2], pa.list_(pa.uint64())), pa.scalar([1, 2], pa.list_(pa.uint64())))
             return table.select(["row_id", "reason"]).append_column("keys", keys)
 
-        def compare(self, one: pa.Table, other: pa.Table) -> npt.NDArray[np.float64]:
+        def compare(self, sketches: pa.Table, one: Places, other: Places) -> npt.NDArray[np.float64]:
             return np.ones(len(one))
 
         def decide(self, members: pa.Table) -> pa.Table:

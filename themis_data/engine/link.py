@@ -10,6 +10,7 @@ of them what the decision ranks by: about 100 bytes for a pair and 300 for a row
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,10 @@ from themis_data.manifest import commit_file, temporary_beside
 KEYS_PER_PARTITION = 2_000_000  # bounds memory, never bears on the result
 _PLACES = 40  # bits of a row's number for its place in the sketches of its shard; the shard's number stands above
 _REACH = 8  # rows after it in its bucket that a row of a crowded bucket is compared with
-_PAIRS_AT_ONCE = 4_096  # compared; bounds what a task holds of the sketches
+_PAIRS_AT_ONCE = 16_384  # compared; bounds what a task holds of the sketches
+_BATCH_BYTES = 64 * 1024 * 1024  # of sketches: few large batches, for what a task wants lies in many of them
+
+_PLACE = (1 << _PLACES) - 1
 
 Numbers = npt.NDArray[np.int64]
 
@@ -56,6 +60,7 @@ class CandidatesTask:
     work: Work
     files: tuple[str, ...]
     partition: int
+    starts: tuple[int, ...]  # rows before each shard and file, and of all of them
     first_other: int  # number of the first file outside the build: rows of two such files are no candidates
     num_partitions: int
     to: str
@@ -110,6 +115,7 @@ def linked(
             work=work,
             files=keys,
             partition=number,
+            starts=tuple(accumulate((shard.rows for shard in everything), initial=0)),
             first_other=len(shards),
             num_partitions=partitions,
             to=str(scratch / f"candidates-{number:05d}.arrow"),
@@ -154,6 +160,7 @@ def sketch_shard(task: SketchTask) -> str:
     sketch_file.parent.mkdir(parents=True, exist_ok=True)
     temporary, place = temporary_beside(sketch_file), 0
     writer: Any = None
+    held: list[pa.Table] = []
     with pa.OSFile(str(temporary), "wb") as sink:
         for batch in batches:
             sketched = sketch(batch)
@@ -165,11 +172,15 @@ def sketch_shard(task: SketchTask) -> str:
             keys.append(own.flatten().to_numpy(zero_copy_only=False).astype(np.uint64))
             owners.append((np.int64(task.number) << _PLACES) + place + owner)
             orders.append(np.array([xxhash.xxh3_64_intdigest(i.encode()) for i in ids], np.uint64)[owner])
-            rest = sketched.drop_columns(["keys"]).combine_chunks()
-            writer = writer or pa.ipc.new_file(sink, rest.schema)
-            for piece in rest.to_batches():
-                writer.write_batch(piece)
+            held.append(sketched.drop_columns(["keys"]))
+            if writer is None:
+                writer = pa.ipc.new_file(sink, held[0].schema)
+            if sum(table.nbytes for table in held) >= _BATCH_BYTES:
+                writer.write_table(pa.concat_tables(held).combine_chunks())
+                held = []
             place += len(batch)
+        if held:
+            writer.write_table(pa.concat_tables(held).combine_chunks())
         writer.close()
     commit_file(temporary, sketch_file)
     table = pa.table(
@@ -210,8 +221,10 @@ def find_candidates(task: CandidatesTask) -> tuple[str, int, int]:
     a, b = np.minimum(a, b), np.maximum(a, b)
     own = (a != b) & (a >> _PLACES < task.first_other)
     a, b = _distinct(a[own], b[own])
-    mixed = a.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15) + b.astype(np.uint64)
-    write_partitions(Path(task.to), pa.table({"a": a, "b": b}), _part(mixed, task.num_partitions), task.num_partitions)
+    # By the place of the first row: then what a task reads of the sketches lies together, for one row of each pair.
+    place = np.array(task.starts)[a >> _PLACES] + (a & _PLACE)
+    part = place * task.num_partitions // max(1, task.starts[-1])
+    write_partitions(Path(task.to), pa.table({"a": a, "b": b}), part, task.num_partitions)
     return task.to, int((sizes > link.max_bucket).sum()), int(sizes.max(initial=0))
 
 
@@ -224,7 +237,9 @@ def compare_pairs(task: CompareTask) -> str:
     similarity = np.full(len(a), np.nan)
     for start in range(0, len(a), _PAIRS_AT_ONCE):
         part = slice(start, start + _PAIRS_AT_ONCE)
-        similarity[part] = link.compare(sketches.take(a[part]), sketches.take(b[part]))
+        rows, ends = np.unique(np.concatenate([a[part], b[part]]), return_inverse=True)
+        one, other = np.split(ends, 2)
+        similarity[part] = link.compare(sketches.take(rows), one, other)
     alike = ~np.isnan(similarity)
     table = pa.table({"a": a[alike], "b": b[alike], "similarity": similarity[alike]})
     write_partitions(Path(task.to), table, np.zeros(len(table), np.int64), 1)
@@ -306,18 +321,14 @@ class _Sketches:
         self._files, self._opened = files, dict[int, tuple[Any, Numbers]]()
 
     def take(self, rows: Numbers, columns: list[str] | None = None) -> pa.Table:
-        """One sketch for each of the rows, in their order."""
-        wanted, back = np.unique(rows, return_inverse=True)
-        pieces = list(self._pieces(wanted, columns))
-        if not pieces:
-            return self._schema_of(columns).empty_table()
-        return pa.Table.from_batches(pieces).combine_chunks().take(pa.array(back))
+        """One sketch for each of the rows, which are distinct and sorted."""
+        return pa.Table.from_batches(self._pieces(rows, columns), self._schema_of(columns)).combine_chunks()
 
     def _pieces(self, wanted: Numbers, columns: list[str] | None) -> Iterator[pa.RecordBatch]:
         shard_of = wanted >> _PLACES
         for shard in np.unique(shard_of):
             reader, ends = self._open(int(shard))
-            places = wanted[shard_of == shard] & ((1 << _PLACES) - 1)
+            places = wanted[shard_of == shard] & _PLACE
             batch_of = np.searchsorted(ends, places, side="right")
             for number in np.unique(batch_of):
                 batch = reader.get_batch(int(number))

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+Places = npt.NDArray[np.int64]
 MapFunction = Callable[[pa.Table], pa.Table]
 ReasonFunction = Callable[[pa.Table], pa.Array]
 
@@ -50,8 +51,8 @@ class Link:
 
     sketch    rows -> table with one row for each, in order: `row_id`, `keys` (list<uint64>, none for a row that takes
               no part) and what `compare` and `decide` need
-    compare   sketches of the one, sketches of the other, row by row -> similarity (float64), NaN where the two are not
-              alike; the same whichever of them comes first
+    compare   sketches of some rows, places in them of the one row and of the other of each pair -> similarity of each
+              pair (float64), NaN where the two are not alike; the same whichever of them comes first
     decide    members of groups, sorted by (group, row_id) -> marks. Columns: `row_id`, `group` (int64), `is_other`,
               `nearest` (row_id of the most similar member, the first of them by row_id), `similarity` (to it), and
               those of `rank`
@@ -64,7 +65,7 @@ class Link:
 
     columns: tuple[str, ...]
     sketch: MapFunction
-    compare: Callable[[pa.Table, pa.Table], npt.NDArray[np.float64]]
+    compare: Callable[[pa.Table, Places, Places], npt.NDArray[np.float64]]
     decide: MapFunction
     rank: tuple[str, ...] = ()
     keys_per_row: int

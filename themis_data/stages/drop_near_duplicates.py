@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import xxhash
 
 from themis_data.criteria import EVIDENCE
-from themis_data.engine.rows import Link, Rows
+from themis_data.engine.rows import Link, Places, Rows
 from themis_data.fingerprint import model_digest, where_it_runs
 from themis_data.schema import schema
 from themis_data.text.changes import diffs
@@ -266,28 +266,30 @@ class DropNearDuplicates:
         }[by]
         return pc.fill_null(pc.index_in(rows[column], pa.array(order, pa.string())).cast(pa.int64()), _LAST)
 
-    def similar(self, one: pa.Table, other: pa.Table) -> npt.NDArray[np.float64]:
+    def similar(self, sketches: pa.Table, one: Places, other: Places) -> npt.NDArray[np.float64]:
         """Of each two rows the similarity of their least similar field, by the way of being the same that fits best;
         NaN where they are not the same."""
         # np.minimum hands on NaN, a field that is null; np.fmax passes over it, a way that does not fit.
-        ways = (reduce(np.minimum, (self._alike(one, other, field) for field in fields)) for fields in self._rule)
-        best = reduce(np.fmax, ways)
+        alike = {field: self._alike(sketches, field, one, other) for field in self._fields}
+        best = reduce(np.fmax, (reduce(np.minimum, (alike[field] for field in fields)) for fields in self._rule))
+        within = sketches["within"].to_numpy()
         is_same = (best >= self.similarity) if self.verify else ~np.isnan(best)
-        is_same &= one["within"].to_numpy() == other["within"].to_numpy()
-        return np.where(is_same, best, np.nan)
+        return np.where(is_same & (within[one] == within[other]), best, np.nan)
 
-    def _alike(self, one: pa.Table, other: pa.Table, field: str) -> npt.NDArray[np.float64]:
+    def _alike(self, sketches: pa.Table, field: str, one: Places, other: Places) -> npt.NDArray[np.float64]:
         """Exact where both rows have their shingles, else by the MinHash values; NaN where a field is null."""
         similarity = np.full(len(one), np.nan)
         if self.verify:
-            a, b = one[field].combine_chunks(), other[field].combine_chunks()
-            both = np.flatnonzero(_numpy(pc.and_(pc.is_valid(a), pc.is_valid(b))))
-            similarity[both] = jaccard(*_ragged(a), both, *_ragged(b), both)
-        if f"{field}.signature" in one.column_names:
-            a, b = (table[f"{field}.signature"].combine_chunks() for table in (one, other))
-            rest = np.flatnonzero(np.isnan(similarity) & _numpy(pc.and_(pc.is_valid(a), pc.is_valid(b))))
-            equal = values_of(a.take(rest), self._settings) == values_of(b.take(rest), self._settings)
-            similarity[rest] = equal.mean(axis=1)
+            hashed = sketches[field].combine_chunks()
+            offsets, hashes = hashed.offsets.to_numpy().astype(np.int64), hashed.values.to_numpy()
+            has = _numpy(pc.is_valid(hashed))
+            both = np.flatnonzero(has[one] & has[other])
+            similarity[both] = jaccard(offsets, hashes, one[both], offsets, hashes, other[both])
+        if f"{field}.signature" in sketches.column_names:
+            stored = sketches[f"{field}.signature"].combine_chunks()
+            has, values = _numpy(pc.is_valid(stored)), values_of(stored, self._settings)
+            rest = np.flatnonzero(np.isnan(similarity) & has[one] & has[other])
+            similarity[rest] = (values[one[rest]] == values[other[rest]]).mean(axis=1)
         return similarity
 
     def choose(self, members: pa.Table) -> pa.Table:
@@ -326,10 +328,6 @@ class DropNearDuplicates:
 def _numpy(flags: pa.Array) -> npt.NDArray[np.bool_]:
     numbers: npt.NDArray[np.bool_] = flags.to_numpy(zero_copy_only=False)
     return numbers
-
-
-def _ragged(lists: pa.ListArray) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
-    return lists.offsets.to_numpy().astype(np.int64), lists.values.to_numpy()
 
 
 STAGE = DropNearDuplicates
