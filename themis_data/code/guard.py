@@ -48,10 +48,10 @@ class Guard:
         where the child was killed from outside or failed in another way.
         """
         results: list[Any] = []
-        while len(results) < len(calls):
-            results += self._answers(function, calls[len(results) : len(results) + _BATCH])
-            if self._child is None and len(results) < len(calls):  # the next call ended it: once more, alone
-                results += self._answers(function, [calls[len(results)]]) or [self._blame()]
+        for start in range(0, len(calls), _BATCH):
+            batch = calls[start : start + _BATCH]
+            # A batch that ended the child gave no results: each call once more, so that the one to blame is known.
+            results += self._answers(function, batch) or [self._alone(function, call) for call in batch]
         return results
 
     def close(self) -> None:
@@ -61,20 +61,22 @@ class Guard:
             self._child = None
 
     def _answers(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-        """Results up to the call that ended the child, if one did."""
+        """Their results; none where one of them ended the child."""
         connection = self._connection()
-        answers: list[Any] = []
         try:
             connection.send((function, calls))
-            for _ in calls:
-                result, error = connection.recv()
-                if error is not None:
-                    self.close()
-                    raise error
-                answers.append(result)
+            answers, error = connection.recv()
         except (EOFError, OSError):
             self.close()
-        return answers
+            return []
+        if error is not None:
+            self.close()
+            raise error
+        return list(answers)
+
+    def _alone(self, function: Callable[..., Any], call: tuple[Any, ...]) -> Any:
+        answers = self._answers(function, [call])
+        return answers[0] if answers else self._blame()
 
     def _blame(self) -> Crashed:
         if self._exit_code == _OUT_OF_MEMORY:
@@ -126,12 +128,13 @@ def serve(descriptor: int, memory_bytes: int) -> None:
             function, calls = connection.recv()
         except EOFError:
             return
-        for call in calls:
-            answer: tuple[Any, ThemisError | None]
-            try:
-                answer = function(*call), None
-            except ThemisError as error:
-                answer = None, error
-            except MemoryError:
-                os._exit(_OUT_OF_MEMORY)
-            connection.send(answer)
+        answers: list[Any] = []
+        error: ThemisError | None = None
+        try:
+            for call in calls:
+                answers.append(function(*call))
+        except ThemisError as raised:
+            error = raised
+        except MemoryError:
+            os._exit(_OUT_OF_MEMORY)
+        connection.send((answers, error))  # all at once: a message costs as much as parsing a small file
