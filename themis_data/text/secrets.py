@@ -37,6 +37,9 @@ class _Rule:
     pattern: re.Pattern[str]  # what is found is the group `found`, or the whole match
     is_real: Callable[[str, re.Match[str]], bool] = lambda found, match: True
     before: re.Pattern[str] | None = None  # must end where the match begins; its group `found` is part of the finding
+    may_be: Callable[[str], bool] = lambda found: (
+        True
+    )  # asked of the match first: a look at what stands before costs more
 
 
 def findings(text: str) -> list[Finding]:
@@ -68,6 +71,8 @@ def _found(text: str) -> Iterator[Finding]:
         if any(need in text for need in rule.needs):
             for match in rule.pattern.finditer(text):
                 start, end = match.span("found" if "found" in rule.pattern.groupindex else 0)
+                if not rule.may_be(text[start:end]):
+                    continue
                 if rule.before is not None:
                     begin = max(0, match.start() - _LOOK_BACK)
                     earlier = rule.before.search(text, begin, match.start())
@@ -91,12 +96,12 @@ _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")  # n
 _WORDS = re.compile(r"[A-Za-z]+(?:[-_.][A-Za-z]+)*\d{0,2}")
 
 
-def _is_random(value: str, _: re.Match[str]) -> bool:
+def _is_random(value: str) -> bool:
     """Whether a value looks drawn at random: not of words, not a placeholder, many different characters.
 
     Bits a character: random hexadecimal has nearly 4, random base64 of 20 characters about 4; names have 3 and less.
     """
-    if _PLACEHOLDER.search(value) or _WORDS.fullmatch(value) or sum(map(str.isdigit, value)) < 2:
+    if sum(map(str.isdigit, value)) < 2 or _PLACEHOLDER.search(value) or _WORDS.fullmatch(value):
         return False
     if not any(map(str.isalpha, value)) or _UUID.fullmatch(value):
         return False
@@ -256,16 +261,18 @@ _RULES = (
         "assigned_secret",
         ('"', "'", "`"),
         re.compile(r"[\"'`](?P<found>[A-Za-z0-9+/=_.~!@#^&-]{16,200})(?=[\"'`])"),
-        _is_random,
-        re.compile(rf"{_NAME}[\"'`\]]{{0,2}}\s{{0,8}}(?::=|=>|[=:,])\s{{0,8}}(?:[A-Za-z]{{1,8}}\()?\Z", re.IGNORECASE),
+        may_be=_is_random,
+        before=re.compile(
+            rf"{_NAME}[\"'`\]]{{0,2}}\s{{0,8}}(?::=|=>|[=:,])\s{{0,8}}(?:[A-Za-z]{{1,8}}\()?\Z", re.IGNORECASE
+        ),
     ),
     _Rule(
         "secret",
         "assigned_secret",
         ("=", ":"),
         re.compile(r"[=:][ \t]{0,4}(?P<found>[A-Za-z0-9+/]{32,200}={0,2})(?=\s|\Z)"),
-        _is_random,
-        re.compile(rf"{_NAME}[ \t]{{0,4}}\Z", re.IGNORECASE),
+        may_be=_is_random,
+        before=re.compile(rf"{_NAME}[ \t]{{0,4}}\Z", re.IGNORECASE),
     ),
     _Rule(
         "personal_data",
