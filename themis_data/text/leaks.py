@@ -7,7 +7,7 @@ punctuation out too. Only the lines that differ are looked at, and whatever both
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -21,6 +21,7 @@ _TOKEN = re.compile(r"\w+|[^\w\s]")
 _WORD = re.compile(r"\w+")
 _NAME = re.compile(r"[^\W\d]\w*")
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\dA-Za-z_]+")
+_MAX_NAMES = 1_024  # kept in mind: prompts and code say the same again and again
 _MIN_NAME_CHARS = 2  # one letter is in every second prompt by chance
 _MIN_SPOKEN_PARTS = 3  # `file name` is English, `max retry count` is a name spoken
 _CODE_WORDS = 6  # in a row, within a paragraph or an item of a list
@@ -39,7 +40,7 @@ _IN_CODE = re.compile(
     r"(?<!`)`++([^`]{1,2000}+)`|(?<!\w)([^\W\d]\w*+)(?=[(\[])|(?<=[\w)\]][.])([^\W\d]\w*)|(?<=->|::)([^\W\d]\w*)"
 )
 # A capital where no sentence begins.
-_CAPITALISED = re.compile(r"(?<=[\w,;] )[A-Z]\w++")
+_CAPITALISED = re.compile(r"[A-Z](?<=[\w,;] [A-Z])\w++")
 _QUOTED = re.compile(r"""(?<!`)`++([^`]{1,2000}+)`|"([^"\n]{1,200}+)"|(?<!\w)'([^'\n]{1,200}+)'""")
 
 
@@ -122,28 +123,30 @@ class _Search:
                 whole = _tokens(line)
                 # A prompt may leave a semicolon out, and a line may be another's beginning but for its last sign.
                 for tokens in (whole, _trimmed(whole)):
-                    is_code = any(not _WORD.match(token) for token in tokens)
-                    if len(tokens) >= (_MIN_LINE_TOKENS if is_code else _MIN_LINE_WORDS):
-                        run = _run(tokens)
-                        if run in self.run and run not in _run_of(other):
-                            yield line.strip()
+                    run = _run(tokens)
+                    if run in self.run and _is_enough(tokens) and run not in _run_of(other):
+                        yield line.strip()
 
     def code(self) -> Iterator[str]:
         told = {gram for part in _PART_END.split(self.prompt) for gram in _grams(_words(part), _CODE_WORDS)}
         if not told:
             return
-        hunks = self.changes.hunks
-        new = [(hunk.new_start, hunk.new_start + len(hunk.added)) for hunk in hunks]
-        old = [(hunk.old_start, hunk.old_start + len(hunk.removed)) for hunk in hunks]
-        sides = self.sides
-        for text, other, ranges in ((sides.chosen, sides.rejected, new), (sides.rejected, sides.chosen, old)):
-            for gram in _grams_around(text.split("\n"), ranges, _CODE_WORDS):
-                if gram in told and _run(gram) not in _word_run_of(other):
-                    yield " ".join(gram)
+        texts = self.sides.rejected, self.sides.chosen
+        around = [
+            list(_words_around(text.split("\n"), ranges, _CODE_WORDS))
+            for text, ranges in zip(texts, self.changes.ranges, strict=True)
+        ]
+        for place, other in ((1, 0), (0, 1)):
+            near = " ".join(map(_run, around[other]))  # what most of these words are in, and a hundredth of the text
+            for words in around[place]:
+                for gram in _said(words, _CODE_WORDS, told):
+                    run = _run(gram)
+                    if run not in near and run not in _word_run_of(texts[other]):
+                        yield " ".join(gram)
 
     def literals(self) -> Iterator[str]:
         quoted = {_run(_tokens(next(filter(None, found)))) for found in _QUOTED.findall(self.prompt)}
-        numbers = {_digits(number) for number in _NUMBER.findall(self.prompt)}
+        numbers = {digits for digits in map(_digits, _NUMBER.findall(self.prompt)) if len(digits) >= _MIN_DIGITS}
         for lines, other in self.changed:
             for line in dict.fromkeys(lines):
                 for found in _LITERAL.findall(line):
@@ -153,34 +156,47 @@ class _Search:
                     num_words = sum(token[0].isalpha() for token in tokens)
                     if num_words and run in (self.run if num_words > 2 else quoted) and run not in _run_of(other):
                         yield text
-                for number in _NUMBER.findall(line):
+                for number in _NUMBER.findall(line) if numbers else ():
                     digits = _digits(number)
-                    if len(digits) >= _MIN_DIGITS and digits in numbers:
-                        if digits not in map(_digits, _NUMBER.findall(other)):
-                            yield number
+                    if digits in numbers and digits not in map(_digits, _NUMBER.findall(other)):
+                        yield number
 
     def identifiers(self) -> Iterator[str]:
         said = _names_of(self.prompt)
-        keys = {_key(name): name for name in sorted(said) if _is_compound(name)}
-        in_code = {name for found in _IN_CODE.findall(self.prompt) for part in found for name in _NAME.findall(part)}
-        in_code.update(_CAPITALISED.findall(self.prompt))
-        word_run = _run(self.words)
-        for place, (lines, other) in enumerate(self.changed):
-            for name in dict.fromkeys(name for line in lines for name in _NAME.findall(line)):
-                parts = _parts(name)
-                if len(name) < _MIN_NAME_CHARS:
+        changed = [dict.fromkeys(_NAME.findall("\n".join(lines))) for lines, _ in self.changed]
+        for place, (_, other) in enumerate(self.changed):
+            for name in changed[place]:
+                if name in changed[1 - place] or len(name) < _MIN_NAME_CHARS:
                     continue
-                if name in said and (name in in_code or _is_compound(name)):
+                parts = _parts(name)
+                if name in said and (_is_compound(name) or name in self.in_code):
                     span, is_shared = name, name in _names_of(other)
-                elif len(parts) > 1 and _key(name) in keys:
-                    span, is_shared = keys[_key(name)], _key(name) in _keys_of(other)
-                elif len(parts) >= _MIN_SPOKEN_PARTS and _run(parts) in word_run:
+                elif len(parts) > 1 and _key(name) in self.keys:
+                    span, is_shared = self.keys[_key(name)], _key(name) in _keys_of(other)
+                elif len(parts) >= _MIN_SPOKEN_PARTS and _run(parts) in self.word_run:
                     span = " ".join(parts)
                     is_shared = _key(name) in _keys_of(other) or _run(parts) in _word_run_of(other)
                 else:
                     continue
                 if not is_shared and self._is_identifier(name, place):
                     yield span
+
+    @cached_property
+    def in_code(self) -> frozenset[str]:
+        """Names that the prompt writes as code, or with a capital."""
+        written = (part for found in _IN_CODE.findall(self.prompt) for part in found)
+        return frozenset(
+            [*(name for part in written for name in _NAME.findall(part)), *_CAPITALISED.findall(self.prompt)]
+        )
+
+    @cached_property
+    def keys(self) -> dict[str, str]:
+        """Compound names of the prompt, by what their spellings have in common."""
+        return {_key(name): name for name in sorted(_names_of(self.prompt)) if _is_compound(name)}
+
+    @cached_property
+    def word_run(self) -> str:
+        return _run(self.words)
 
     def _is_identifier(self, name: str, place: int) -> bool:
         if self.sides.names is None:
@@ -197,20 +213,19 @@ class _Search:
         if len(subject) in _SUBJECT_WORDS:
             told.append((subject, len(subject), _SUBJECT_WORDS[len(subject)]))
         for text, size, num_told in told:
-            said = _grams(self.words, size)
-            for gram in zip(*(text[start:] for start in range(size)), strict=False):
-                if gram in said and sum(word not in grammar for word in gram) >= num_told:
+            for gram in _said(text, size, set(_grams(self.words, size))):
+                if sum(word not in grammar for word in gram) >= num_told:
                     if not self._is_shared(_run(gram)):
                         yield " ".join(gram)
 
     def defects(self) -> Iterator[str]:
-        text = _run(self.words)
+        text = self.word_run
         for found in _defects(self.sides.criterion).finditer(text):
             # With the words around it: one word such as "fix" is in many a file, and about something else.
-            before = text[: found.start()].split(" ")[-2:-1]
+            before = text[: found.start()].rsplit(" ", 1)[-1:]
             after = text[found.end() :].split(" ", 2)[1:2]
-            if not self._is_shared(_run(word for word in (*before, found[0], *after) if word)):
-                yield found[0]
+            if not self._is_shared(_run(word for word in (*before, found[1], *after) if word)):
+                yield found[1]
 
     def _is_shared(self, word_run: str) -> bool:
         """Whether both sides hold the words in a row, or the path that the prompt may name."""
@@ -253,9 +268,10 @@ def _keys_of(text: str) -> frozenset[str]:
     return frozenset(map(_key, _names_of(text)))
 
 
-def _parts(name: str) -> list[str]:
+@lru_cache(maxsize=_MAX_NAMES)
+def _parts(name: str) -> tuple[str, ...]:
     """The words that a name is made of, in lower case."""
-    return [part.lower() for part in _PARTS.findall(name)]
+    return tuple(part.lower() for part in _PARTS.findall(name))
 
 
 def _key(name: str) -> str:
@@ -263,6 +279,7 @@ def _key(name: str) -> str:
     return name.replace("_", "").lower()
 
 
+@lru_cache(maxsize=_MAX_NAMES)
 def _is_compound(name: str) -> bool:
     """Whether a name can be no English word: it has a part that begins inside, or a digit."""
     return "_" in name.strip("_") or len(_PARTS.findall(name)) > 1 or any(map(str.isdigit, name))
@@ -272,21 +289,34 @@ def _digits(number: str) -> str:
     return number.replace("_", "").lower()
 
 
+def _is_enough(tokens: list[str]) -> bool:
+    """Whether a line of these tokens is more than what stands in many a text by chance."""
+    is_code = any(not _WORD.match(token) for token in tokens)
+    return len(tokens) >= (_MIN_LINE_TOKENS if is_code else _MIN_LINE_WORDS)
+
+
 def _trimmed(tokens: list[str]) -> list[str]:
     """Tokens without the punctuation at both ends: a prompt that quotes a line may leave its semicolon out."""
     places = [place for place, token in enumerate(tokens) if _WORD.match(token)]
     return tokens[places[0] : places[-1] + 1] if places else []
 
 
-def _grams(words: list[str], size: int) -> set[tuple[str, ...]]:
-    return set(zip(*(words[start:] for start in range(size)), strict=False))
+def _grams(words: list[str], size: int) -> Iterable[tuple[str, ...]]:
+    """Runs of so many words, in order."""
+    return zip(*(words[start:] for start in range(size)), strict=False)
 
 
-def _grams_around(lines: list[str], ranges: list[tuple[int, int]], size: int) -> Iterator[tuple[str, ...]]:
-    """Runs of so many words near the ranges of lines. A place where lines were taken out counts as a range of none."""
-    for start, end in _joined((max(0, start - size), end + size) for start, end in ranges):
-        words = [word for line in lines[start:end] for word in _words(line)]
-        yield from zip(*(words[offset:] for offset in range(size)), strict=False)
+def _said(words: list[str], size: int, said: set[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """The runs of so many words that are said too, in order; there are hardly ever any."""
+    if said.isdisjoint(_grams(words, size)):
+        return []
+    return [gram for gram in _grams(words, size) if gram in said]
+
+
+def _words_around(lines: list[str], ranges: list[tuple[int, int]], margin: int) -> Iterator[list[str]]:
+    """Words near each of the ranges of lines. A place where lines were taken out counts as a range of none."""
+    for start, end in _joined((max(0, start - margin), end + margin) for start, end in ranges):
+        yield _words("\n".join(lines[start:end]))
 
 
 def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -307,4 +337,7 @@ def _phrasings() -> Mapping[str, list[str]]:
 
 @cache
 def _defects(criterion: str) -> re.Pattern[str]:
-    return re.compile(rf"\b(?:{'|'.join([*_phrasings()['any'], *_phrasings().get(criterion, [])])})\b")
+    # It begins with a space, as each word of a run does: only there are the phrasings tried. Their groups capture
+    # nothing, which takes half of the time.
+    phrasings = "|".join([*_phrasings()["any"], *_phrasings().get(criterion, [])])
+    return re.compile(rf" ({re.sub(r'[(](?![?])', '(?:', phrasings)})\b")
