@@ -20,7 +20,7 @@ _MAX_DEEPER = 3  # spaces or tabs that a closing fence may stand deeper than its
 _WORD = re.compile(r"[^\W_]+")
 # Signs of code. Full stops, commas, quotes, hyphens, colons and brackets around a remark are prose's own.
 _CODE_SIGN = re.compile(r"[{}\[\];=<>+*/%&|^~$@#\\_]|\(\)|\w\(")
-_BRACKETS = "{}[];=()<>"
+_BRACKETS = b"{}[];=()<>"
 _LONG_CHARS = 1_000
 _INLINE_CODE = re.compile(r"(?<!`)`++[^`\n]*+`++")
 # What begins a line of Markdown: headings, list items, quotes, rulers.
@@ -136,8 +136,11 @@ def _tag(info: str) -> str:
 
 def _is_prose(text: str, words_a_sign: int) -> bool:
     # A long text is decided by its brackets nearly always, at a tenth of the price; a short one may show some as code.
-    if len(text) > _LONG_CHARS and _PROSE_AROUND_WORDS_A_SIGN * sum(map(text.count, _BRACKETS)) > len(text.split()):
-        return False
+    if len(text) > _LONG_CHARS:
+        raw = text.encode("utf-8", "surrogatepass")
+        num_brackets = len(raw) - len(raw.translate(None, _BRACKETS))
+        if _PROSE_AROUND_WORDS_A_SIGN * num_brackets > len(text.split()):
+            return False
     text = _BOLD.sub("", _MARKUP.sub("", _INLINE_CODE.sub(" ", text)))
     if _CODE_LINE.search(text) is not None:
         return False
