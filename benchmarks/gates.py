@@ -6,6 +6,8 @@
     python benchmarks/gates.py fluent MODEL FOLDER             FOLDER: Python files that the model has not seen
     python benchmarks/gates.py tokens RUN FOLDER               FOLDER: tokenizer.json and tokenizer_config.json of Qwen3
     python benchmarks/gates.py speed RUN [MODEL]               pairs a second of each gate, on one core
+    python benchmarks/gates.py phase RUN [CHECKOUT]            rows a second of the whole quality phase; with another
+                                                               checkout of this project, both in turns
 
 MANPAGES has translated manual pages as the packages manpages-* of Debian hold them (`dpkg-deb -x`), LOCALES the message
 catalogues of Django. English and other texts are split in halves, by repository and by text: thresholds were chosen on
@@ -19,6 +21,7 @@ import gzip
 import json
 import random
 import re
+import resource
 import statistics
 import string
 import subprocess
@@ -33,15 +36,20 @@ import jinja2
 import polars as pl
 import pyarrow as pa
 
+from themis_data.code.guard import shared_guard
 from themis_data.dataset import read_table
 from themis_data.fingerprint import uniform
 from themis_data.llm.rules import write_instruction
 from themis_data.llm.templates import render
 from themis_data.schema import schema
+from themis_data.stages.drop_leaks import DropLeaks
 from themis_data.stages.drop_secrets import DropSecrets
+from themis_data.stages.drop_surface_pairs import DropSurfacePairs
 from themis_data.stages.keep_english import KeepEnglish
 from themis_data.stages.keep_fluent import KeepFluent
 from themis_data.stages.keep_lengths import KeepLengths
+from themis_data.stages.keep_same_wrapper import KeepSameWrapper
+from themis_data.stages.parse_check import ParseCheck
 from themis_data.text.changes import line_changes
 from themis_data.text.english import BUNDLED, Detector, detector, detector_file
 from themis_data.text.fluency import fluency_file, normalised, open_fluency
@@ -394,12 +402,16 @@ def measure_tokens(run: Path, folder: Path) -> None:
 # Speed
 
 
-def read_pairs(run: Path, size: int) -> pa.Table:
+def read_pairs(run: Path, size: int | None = None) -> pa.Table:
     """Pairs with prompts, as a build made them."""
-    files = [file for file in sorted((run / "segments").glob("*generate/*.parquet")) if "drops" not in file.name]
+    return read_rows(run, "generate", "pair").slice(0, size)
+
+
+def read_rows(run: Path, segment: str, kind: str) -> pa.Table:
+    """The rows that a segment of a build gave."""
+    files = [file for file in sorted((run / "segments").glob(f"*{segment}/*.parquet")) if "drops" not in file.name]
     rows = pl.concat([pl.from_arrow(read_table(file)) for file in files], how="vertical_relaxed").to_arrow()
-    columns = {name: rows[name] for name in schema("pair").names if name in rows.column_names}
-    return schema("pair").table(columns).slice(0, size)
+    return schema(kind).table({name: rows[name] for name in schema(kind).names if name in rows.column_names})
 
 
 def measure_speed(run: Path, model: Path | None) -> None:
@@ -424,9 +436,58 @@ def measure_speed(run: Path, model: Path | None) -> None:
     print(f"all: {len(pairs) / sum(map(statistics.median, seconds.values())):.0f} pairs/s")
 
 
+def measure_phase(run: Path, checkout: Path | None) -> None:
+    """Each gate on all rows that come to it, five times, and the phase as one after the other."""
+    places = [Path(__file__).parents[1], *([checkout] if checkout is not None else [])]
+    per_s: dict[Path, list[dict[str, float]]] = {place: [] for place in places}
+    for _ in range(5):
+        for place in places:  # in a process of its own, by the code of the place
+            command = [sys.executable, "-c", _PHASE_ONCE, str(Path(__file__).parent.resolve()), str(run.resolve())]
+            done = subprocess.run(command, cwd=place, check=True, capture_output=True)
+            per_s[place].append(json.loads(done.stdout))
+    for place, found in per_s.items():
+        medians = {gate: statistics.median(once[gate] for once in found) for gate in found[0]}
+        whole = [1 / sum(1 / once[gate] for gate in once) for once in found]
+        print(place)
+        print("  " + ", ".join(f"{gate} {speed:,.0f}" for gate, speed in medians.items()))
+        print(f"  all, one after the other: {statistics.median(whole):.0f} ({min(whole):.0f} to {max(whole):.0f})")
+
+
+_PHASE_ONCE = "import sys; sys.path.append(sys.argv[1]); import gates; gates.print_phase(sys.argv[2])"
+
+
+def print_phase(run: str) -> None:
+    """Rows a second of each gate, as JSON, by processor time with the process that parses."""
+    changes, pairs = read_rows(Path(run), "dedupe", "change"), read_pairs(Path(run))
+    gates = {
+        "drop_secrets": (DropSecrets().look, changes),
+        "parse_check": (ParseCheck().drop_reason, changes),
+        "drop_surface_pairs": (DropSurfacePairs().drop_reason, pairs),
+        "keep_same_wrapper": (KeepSameWrapper().drop_reason, pairs),
+        "drop_leaks": (DropLeaks().drop_reason, pairs),
+        "keep_english": (KeepEnglish().open(), pairs),
+        "keep_lengths": (KeepLengths().open(), pairs),
+    }
+    for gate, rows in gates.values():
+        gate(rows.slice(0, 50))  # what is loaded once
+    per_s = {}
+    for name, (gate, rows) in gates.items():
+        shared_guard().map(len, [("",)])  # a child that has begun already
+        started = processor_time()
+        gate(rows)
+        shared_guard().close()  # only what has ended is counted
+        per_s[name] = len(rows) / (processor_time() - started)
+    print(json.dumps(per_s))
+
+
+def processor_time() -> float:
+    """Seconds of this process and of its children that have ended."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["english", "secrets", "corpus", "fluent", "tokens", "speed"])
+    parser.add_argument("what", choices=["english", "secrets", "corpus", "fluent", "tokens", "speed", "phase"])
     parser.add_argument("places", nargs="+", type=Path)
     arguments = parser.parse_args()
     places = arguments.places
@@ -441,8 +502,10 @@ def main() -> None:
         measure_fluency(*places)
     elif arguments.what == "tokens":
         measure_tokens(*places)
-    else:
+    elif arguments.what == "speed":
         measure_speed(places[0], places[1] if len(places) > 1 else None)
+    else:
+        measure_phase(places[0], places[1] if len(places) > 1 else None)
 
 
 if __name__ == "__main__":
