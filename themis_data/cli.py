@@ -163,6 +163,41 @@ def clean(
     print(f"{'would remove' if dry_run else 'removed'} {files} files, {size / 1e6:.1f} MB")
 
 
+@app.command(name="build-index")
+def build_index(
+    sources: Annotated[
+        list[str], typer.Argument(metavar="SOURCE...", help="Parquet or JSONL files of benchmark items.")
+    ],
+    out: Annotated[Path, typer.Option(help="The index file to write.")],
+    prompt_column: Annotated[
+        str | None, typer.Option(help="Column of the prompts, for files of another shape.")
+    ] = None,
+    response_column: Annotated[list[str] | None, typer.Option(help="Column of responses; may be repeated.")] = None,
+    id_column: Annotated[str | None, typer.Option(help="Column of the items' ids; row numbers by default.")] = None,
+    benchmark: Annotated[str | None, typer.Option(help="The benchmark's name; the file's name by default.")] = None,
+    language: Annotated[str | None, typer.Option(help="The language of all responses, such as Python.")] = None,
+    ngram: Annotated[int, typer.Option(min=1, help="Words an n-gram; drop_contaminated must ask for the same.")] = 13,
+    as_json: Json = False,
+) -> None:
+    """Index benchmarks for drop_contaminated: hashes of their prompts, definitions and code, and none of their text."""
+    from dataclasses import asdict
+
+    from themis_data.benchmark_index import IndexSettings
+    from themis_data.benchmark_index import build_index as write_index
+    from themis_data.benchmark_items import Columns, read_sources
+    from themis_data.report.tables import print_index
+
+    columns = Columns(
+        prompt=prompt_column,
+        responses=tuple(response_column or ()),
+        id=id_column,
+        benchmark=benchmark,
+        language=language,
+    )
+    counts = write_index(read_sources(sources, columns), out, settings=IndexSettings(ngram=ngram))
+    _print_json(asdict(counts)) if as_json else print_index(counts, out)
+
+
 def _run_folder(out: Path | None, name: str) -> Path:
     return out if out is not None else Path("runs") / name
 

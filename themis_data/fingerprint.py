@@ -22,6 +22,7 @@ _SHAPING = (
     "themis_data.stages",
     "themis_data.sources",
     "themis_data.llm",
+    "themis_data.benchmark_index",
     "themis_data.code",
     "themis_data.criteria",
     "themis_data.text",
@@ -121,7 +122,7 @@ def _collect(module: str, seen: dict[str, Any]) -> None:
     _drop_docstrings(tree)
     seen[module] = ast.dump(tree)
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
-    if package not in ("themis_data.stages", "themis_data.sources"):
+    if package not in ("themis_data", "themis_data.stages", "themis_data.sources"):
         for file in sorted(path.parent.rglob("*")):
             if file.suffix in _DATA_SUFFIXES:
                 name = f"{package}:{file.relative_to(path.parent).as_posix()}"

@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
+    from themis_data.benchmark_index import IndexCounts
     from themis_data.build import Built
 
 WIDTH = 100  # columns where nobody looks at a terminal
@@ -471,3 +472,26 @@ def _say_warnings(out: Console, sources: Sequence[Mapping[str, Any]]) -> None:
     for source in sources:
         for warning in source["warnings"]:
             say(out, f"WARNING: {visible(source['step'])}: {visible(warning)}", "bold yellow")
+
+
+def print_index(counts: "IndexCounts", path: Path) -> None:
+    """What an index of benchmarks holds and what it leaves out."""
+    out = console()
+    table = grid("benchmark", ("items", "right"))
+    for name, number in sorted(counts.benchmarks.items()):
+        fill(table, [visible(name), f"{number:,}"])
+    out.print(table)
+    say(out, f"{visible(path)}: {count(counts.items, 'item')}, {count(counts.problem_keys, 'problem key')}")
+    say(
+        out,
+        f"{count(counts.prompts, 'prompt')}: {count(counts.ngrams, 'n-gram')}; left out as licence text "
+        f"{counts.license_ngrams:,}, too short {count(counts.short_prompts, 'prompt')}",
+        indent=2,
+    )
+    say(
+        out,
+        f"{count(counts.responses, 'response')}: {count(counts.definitions, 'definition')}, "
+        f"{count(counts.signatures, 'signature')}; of no known language {counts.responses_without_language:,}, "
+        f"that the parser cannot read {counts.unparsable_responses:,}",
+        indent=2,
+    )
