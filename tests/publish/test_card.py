@@ -165,6 +165,7 @@ def test_gates_that_did_not_run_are_said_to_be_off() -> None:
     text = card(manifest(pipeline={"file": "made.yaml", "steps": steps}, funnel=funnel))
 
     assert [
+        "| drop_contaminated | overlap with benchmarks | **off** |",
         "| drop_secrets | secrets and personal data | **off** |",
         "| keep_english | English of prompts | **only for tasks** |",
         "| keep_fluent | perplexity of prompts | on |",

@@ -35,3 +35,11 @@ def test_a_gate_is_on_where_all_rows_went_through_it(
     steps: dict[str, dict[str, Any]], tracks: list[tuple[str, str]], expected: str
 ) -> None:
     assert expected == state(steps, *tracks)
+
+
+@pytest.mark.parametrize(("index", "expected"), [([], "off"), (["a.parquet"], "on")])
+def test_decontamination_without_an_index_is_off(index: list[str], expected: str) -> None:
+    steps = {"d": {"use": "drop_contaminated", "index": index}}
+    found = gates({"pipeline": {"steps": steps}, "funnel": [{"track": "a", "step": "d"}]})
+
+    assert expected == next(gate.state for gate in found if gate.stage == "drop_contaminated")

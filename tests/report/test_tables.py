@@ -280,6 +280,7 @@ def test_gates_that_are_off_are_named(capsys: pytest.CaptureFixture[str]) -> Non
     )
 
     assert [
+        "  not checked: overlap with benchmarks (drop_contaminated: off)",
         "  not checked: secrets and personal data (drop_secrets: off)",
         "  not checked: English of prompts (keep_english: off)",
         "  not checked: perplexity of prompts (keep_fluent: off)",

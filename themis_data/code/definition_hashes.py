@@ -6,8 +6,8 @@ closing bracket and a backslash at the end of a line; a string counts by what st
 space made one. Decorators and annotations that stand around a definition are no part of it.
 
 The second hash is of the same list with names numbered in the order in which they appear. A name is numbered where the
-definition uses it as a variable, parameter or type, or defines it; names of members and of functions that are only
-called stay, for they belong to others, and so do keywords and what is inside of strings.
+definition uses it as a variable, parameter or type, or defines it; other names of members, and of functions that are
+only called, stay, for they belong to others, and so do keywords and what is inside of strings.
 """
 
 import hashlib
@@ -120,8 +120,8 @@ def _tokens(source: bytes, skipped: list[Node], strings: list[Node]) -> tuple[li
 def _renamed(tokens: list[bytes], defined: set[bytes], keywords: frozenset[bytes]) -> list[bytes]:
     """The tokens with the definition's own names numbered."""
     places = [n for n, token in enumerate(tokens) if _NAME.match(token) and token not in keywords]
+    own = [n for n in places if tokens[n] in defined or not _is_member(tokens, n)]
     behind = [*tokens[1:], b""]
-    own = [n for n in places if not _is_member(tokens, n)]
     numbered = defined | {tokens[n] for n in own if behind[n] != b"("}
     numbers: dict[bytes, bytes] = {}
     renamed = list(tokens)
