@@ -2,8 +2,8 @@
 
 No Python object is made for an n-gram. A text of ASCII is hashed word by word as it is read, and a rolling hash over
 these gives every n-gram's; bits of it are looked up in a filter that fits a processor's cache, then in an open table.
-Only texts with a hit there are read once more: their words are written out in lower case with one space between, and a
-hash of the n-gram's bytes, which has nothing in common with the first, confirms each.
+Only texts with a hit there are read once more: a second hash of their words, which has nothing in common with the
+first, confirms each n-gram.
 
 Only what is called from outside is cached on disk, with all it calls; and all of that is in this one file, since the
 cache notices a change of a function's own file alone. Signed and unsigned 64-bit integers together give floats in
@@ -24,7 +24,6 @@ for _byte in b"abcdefghijklmnopqrstuvwxyz0123456789":
     _LOWER[_byte] = _byte
 for _byte in b"ABCDEFGHIJKLMNOPQRSTUVWXYZ":
     _LOWER[_byte] = _byte + 32
-_PADDING = 16  # bytes past a text that may be read
 _OF_BYTES = np.uint64(0xA0761D6478BD642F)  # odd factors of the two polynomials: of a word's bytes, of an n-gram's words
 _OF_WORDS = np.uint64(0x9E3779B97F4A7C15)
 _FILTER_BITS = 16  # bits of the filter for each n-gram, at least
@@ -45,20 +44,6 @@ def _mix_other(h: np.uint64) -> np.uint64:
 
 
 @njit()
-def _hash_slice(data: Bytes, start: int, stop: int) -> np.uint64:
-    """The second hash, of the bytes data[start:stop]; past them _PADDING more can be read."""
-    h = np.uint64(stop - start) * np.uint64(0xD6E8FEB86659FD93)
-    for at in range(start, stop, 8):
-        value = np.uint64(0)
-        for k in range(8):
-            value |= np.uint64(data[at + k]) << np.uint64(8 * k)
-        if stop - at < 8:
-            value &= np.uint64(0xFFFFFFFFFFFFFFFF) >> np.uint64(64 - 8 * (stop - at))
-        h = _mix_other(np.uint64((h + np.uint64(0x2545F4914F6CDD1D)) ^ value))
-    return h
-
-
-@njit()
 def _hash_words(data: Bytes, start: int, stop: int, hashes: Hashes) -> int:
     """Number of words of data[start:stop], which is ASCII, and the hash of each.
 
@@ -76,13 +61,14 @@ def _hash_words(data: Bytes, start: int, stop: int, hashes: Hashes) -> int:
 
 
 @njit()
-def _words(data: Bytes, start: int, stop: int, alnum: Flags, out: Bytes, starts: Ints, hashes: Hashes) -> int:
-    """As `_hash_words`, of any text whose other letters than ASCII's are in lower case.
+def _words(data: Bytes, start: int, stop: int, alnum: Flags, hashes: Hashes, others: Hashes) -> int:
+    """As `_hash_words`, of any text whose letters beyond ASCII are in lower case, with a second hash of each word.
 
-    The words go to `out` with one space between: word i is out[starts[i] : starts[i + 1] - 1]. `alnum` has a place for
-    every number of 21 bits, which is what four bytes of UTF-8 can hold.
+    That one is no polynomial, for there are long words that all polynomials take for one. `alnum` has a place for every
+    number of 21 bits, which is what four bytes of UTF-8 can hold.
     """
-    size, count, before, at = 0, 0, 0, start
+    count, before, at = 0, 0, start
+    first, second = np.uint64(0), np.uint64(0)
     while at < stop:
         byte = data[at]
         width, is_word = 1, int(_LOWER[byte] != 0)
@@ -93,26 +79,23 @@ def _words(data: Bytes, start: int, stop: int, alnum: Flags, out: Bytes, starts:
                 code = (code << 6) | (np.int64(data[min(at + k, stop - 1)]) & 0x3F)
             is_word = int(alnum[code])
         if is_word:
-            if not before:
-                starts[count] = size
-                hashes[count] = 0
-                count += 1
-            for k in range(min(width, stop - at)):
-                out[size] = data[at + k] if byte >= 0x80 else _LOWER[byte]
-                hashes[count - 1] = hashes[count - 1] * _OF_BYTES + np.uint64(out[size])
-                size += 1
+            for k in range(at, min(at + width, stop)):
+                low = np.uint64(data[k] if byte >= 0x80 else _LOWER[byte])
+                first = first * _OF_BYTES + low
+                second = (second ^ low) * np.uint64(0xD6E8FEB86659FD93)
+                second ^= second >> np.uint64(32)
+            hashes[count], others[count] = first, second
         elif before:
-            out[size] = 32
-            size += 1
+            count += 1
+            first, second = np.uint64(0), np.uint64(0)
         before = is_word
         at += width
-    starts[count] = size + before
-    return count
+    return count + before
 
 
 @njit()
-def _roll(words: Hashes, count: int, n: int, firsts: Hashes) -> int:
-    """Number of n-grams of some words, and the first hash of each; fewer words than n are one n-gram.
+def _roll(words: Hashes, count: int, n: int, ngrams: Hashes) -> int:
+    """Number of n-grams of some words, and the hash of each; fewer words than n are one n-gram. `words` is changed.
 
     Never zero, which in a table stands for an empty place.
     """
@@ -124,11 +107,28 @@ def _roll(words: Hashes, count: int, n: int, firsts: Hashes) -> int:
         words[w] = _mix(words[w])
     for w in range(width):
         rolling = rolling * _OF_WORDS + words[w]
-    firsts[0] = max(_mix(rolling), np.uint64(1))
+    ngrams[0] = max(_mix(rolling), np.uint64(1))
     for w in range(width, count):
         rolling = rolling * _OF_WORDS + words[w] - power * words[w - n]
-        firsts[w + 1 - n] = max(_mix(rolling), np.uint64(1))
+        ngrams[w + 1 - n] = max(_mix(rolling), np.uint64(1))
     return count + 1 - width
+
+
+@njit()
+def _roll_others(words: Hashes, count: int, n: int, ngrams: Hashes) -> None:
+    """As `_roll`, of the second hashes, with another factor and another mix."""
+    factor, power = np.uint64(0x2545F4914F6CDD1D), np.uint64(1)
+    for _ in range(n):
+        power = power * factor
+    rolling, width = np.uint64(0), min(n, count)
+    for w in range(count):
+        words[w] = _mix_other(words[w])
+    for w in range(width):
+        rolling = rolling * factor + words[w]
+    ngrams[0] = _mix_other(rolling + np.uint64(width))
+    for w in range(width, count):
+        rolling = rolling * factor + words[w] - power * words[w - n]
+        ngrams[w + 1 - n] = _mix_other(rolling + np.uint64(width))
 
 
 @njit()
@@ -153,20 +153,21 @@ def hashes(data: Bytes, offsets: Ints, n: int, min_words: int, alnum: Flags) -> 
 
     `min_words` is 1 to n.
     """
-    texts, longest = offsets.size - 1, _longest(offsets)
-    out, starts = np.zeros(longest + _PADDING, np.uint8), np.empty(longest + 2, np.int64)
-    words, own = np.empty(longest + 2, np.uint64), np.empty(longest + 2, np.uint64)
+    texts, most = offsets.size - 1, _longest(offsets) + 2
+    words, others = np.empty(most, np.uint64), np.empty(most, np.uint64)
+    own_firsts, own_seconds = np.empty(most, np.uint64), np.empty(most, np.uint64)
     ends = np.zeros(texts + 1, np.int64)
     room = (offsets[texts] - offsets[0]) // 2 + texts + 1  # a word and what ends it are two bytes at least
     firsts, seconds = np.empty(room, np.uint64), np.empty(room, np.uint64)
     filled = 0
     for i in range(texts):
-        count = _words(data, offsets[i], offsets[i + 1], alnum, out, starts, words)
+        count = _words(data, offsets[i], offsets[i + 1], alnum, words, others)
         if count >= min_words:
-            for w in range(_roll(words, count, n, own)):
-                firsts[filled] = own[w]
-                seconds[filled] = _hash_slice(out, starts[w], starts[w + min(n, count)] - 1)
-                filled += 1
+            number = _roll(words, count, n, own_firsts)
+            _roll_others(others, count, n, own_seconds)
+            firsts[filled : filled + number] = own_firsts[:number]
+            seconds[filled : filled + number] = own_seconds[:number]
+            filled += number
         ends[i + 1] = filled
     return ends, firsts[:filled].copy(), seconds[:filled].copy()
 
@@ -222,10 +223,10 @@ def find(
     seconds: Hashes,
 ) -> tuple[Ints, Ints, Ints]:
     """Text, first word and entry of every known n-gram of the texts data[offsets[i] : offsets[i + 1]], i of `which`."""
-    longest = _longest(offsets)
-    out, starts = np.zeros(longest + _PADDING, np.uint8), np.empty(longest + 2, np.int64)
-    words, firsts = np.empty(longest + 2, np.uint64), np.empty(longest + 2, np.uint64)
-    likely = np.empty(longest + 2, np.int64)
+    most = _longest(offsets) + 2
+    words, others = np.empty(most, np.uint64), np.empty(most, np.uint64)
+    firsts, own_seconds = np.empty(most, np.uint64), np.empty(most, np.uint64)
+    likely = np.empty(most, np.int64)
     found = np.empty((3, 64), np.int64)
     mask, shift, filter_shift = keys.size - 1, _shift(keys.size), _shift(filter_bits.size * 64)
     filled = 0
@@ -233,7 +234,7 @@ def find(
         if is_ascii:
             count = _hash_words(data, offsets[i], offsets[i + 1], words)
         else:
-            count = _words(data, offsets[i], offsets[i + 1], alnum, out, starts, words)
+            count = _words(data, offsets[i], offsets[i + 1], alnum, words, others)
         if count < min_words:
             continue
         num_likely = 0
@@ -241,16 +242,18 @@ def find(
             bit = firsts[w] >> filter_shift
             likely[num_likely] = w
             num_likely += int((filter_bits[np.int64(bit >> np.uint64(6))] >> (bit & np.uint64(63))) & np.uint64(1))
-        is_written = not is_ascii
+        has_seconds = False
         for m in range(num_likely):
             w = likely[m]
             place = np.int64(firsts[w] >> shift)
             while keys[place] != 0:
                 if keys[place] == firsts[w]:
-                    if not is_written:
-                        _words(data, offsets[i], offsets[i + 1], alnum, out, starts, words)
-                        is_written = True
-                    if seconds[entries[place]] == _hash_slice(out, starts[w], starts[w + min(n, count)] - 1):
+                    if not has_seconds:
+                        if is_ascii:
+                            _words(data, offsets[i], offsets[i + 1], alnum, words, others)
+                        _roll_others(others, count, n, own_seconds)
+                        has_seconds = True
+                    if seconds[entries[place]] == own_seconds[w]:
                         if filled == found.shape[1]:
                             more = np.empty((3, 2 * filled), np.int64)
                             more[:, :filled] = found

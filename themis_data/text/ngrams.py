@@ -8,8 +8,8 @@ A text of fewer than n words is one n-gram of its own, all of its words: it is f
 exactly these, and not inside of a longer one. One with fewer than `min_words` has none and is never found; whoever
 builds a set should say how many those are.
 
-The set holds two hashes of each n-gram of 64 bits that have nothing in common, and no text: one finds, the other, of
-the n-gram's bytes, confirms. For two different n-grams to be taken for one, both must agree: odds of 1 in 2^128.
+The set holds two hashes of each n-gram of 64 bits that have nothing in common, and no text: one finds, the other, taken
+of the text anew, confirms. For two different n-grams to be taken for one, both must agree: odds of about 1 in 2^128.
 """
 
 import re
