@@ -84,6 +84,15 @@ def test_ngrams_of_licences_are_left_out_and_counted(tmp_path: Path) -> None:
     assert [] != index.find_ngrams(pa.array([PROMPT])).entry.tolist()
 
 
+def test_ngrams_of_digits_and_letters_are_left_out_and_counted(tmp_path: Path) -> None:
+    digits = "0 1 2 3 4 5 6 7 8 9 a b c d e f"
+    counts = build_index([items({"prompt": f"{digits} {PROMPT}", "responses": []})], tmp_path / "index.parquet")
+    index = open_index(tmp_path / "index.parquet")
+
+    assert 4 + 3 == counts.bare_ngrams  # with "write", with "write function", and "a" is none
+    assert [] == index.find_ngrams(pa.array([digits])).entry.tolist()
+
+
 def test_the_order_of_items_and_tables_makes_no_difference(tmp_path: Path) -> None:
     rows = items({"problem_key": "planets/1"}, {"problem_key": "planets/1"}, {"responses": [CODE.replace("mass", "m")]})
     build_index([rows], tmp_path / "one.parquet")

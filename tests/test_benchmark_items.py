@@ -131,7 +131,7 @@ def test_the_command_writes_an_index_and_says_what_is_in_it(tmp_path: Path) -> N
         "benchmark items",
         "Planets 2",
         f"{out}: 2 items, 0 problem keys",
-        "2 prompts: 6 n-grams; left out as licence text 0, too short 1 prompt",
+        "2 prompts: 6 n-grams; left out as licence text 0, as bare digits and letters 0, too short 1 prompt",
         "1 response: 0 definitions, 0 signatures; of no known language 0, that the parser cannot read 0",
     ] == [" ".join(line.split()) for line in done.stdout.splitlines()]
     assert ["Planets 0", "Planets 1", "themis-control control"] == open_index(out).items

@@ -485,7 +485,8 @@ def print_index(counts: "IndexCounts", path: Path) -> None:
     say(
         out,
         f"{count(counts.prompts, 'prompt')}: {count(counts.ngrams, 'n-gram')}; left out as licence text "
-        f"{counts.license_ngrams:,}, too short {count(counts.short_prompts, 'prompt')}",
+        f"{counts.license_ngrams:,}, as bare digits and letters {counts.bare_ngrams:,}, "
+        f"too short {count(counts.short_prompts, 'prompt')}",
         indent=2,
     )
     say(
