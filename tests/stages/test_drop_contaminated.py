@@ -199,7 +199,7 @@ def test_benchmark_material_is_dropped_only_where_the_index_has_it(tmp_path: Pat
 
 
 def test_what_is_told_of_a_row_is_short_and_has_nothing_that_moves_a_cursor(tmp_path: Path) -> None:
-    prompt = " ".join(["ünbound\u0661" + "x" * 30] * 13)
+    prompt = " ".join(f"ünbound\u0661{'x' * 30}{n}" for n in range(13))
     table = schema("benchmark_item").table({"benchmark": ["Odd"], "item": ["1"], "prompt": [prompt], "responses": [[]]})
     build_index([table], tmp_path / "index.parquet")
     found = dropped(
