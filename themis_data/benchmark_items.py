@@ -1,4 +1,5 @@
-"""Items of a benchmark out of a file: in the schema `benchmark_item`, or with columns that the user names."""
+"""Items of benchmarks: by a recipe of manifests/sources, or out of a file, in the schema `benchmark_item` or with
+columns that the user names."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -10,8 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from themis_data.code.language import by_name, canonical_language
-from themis_data.errors import SourceError
+from themis_data.errors import SourceError, UnknownName
+from themis_data.lookup import unknown
 from themis_data.schema import schema
+from themis_data.upstream import known_recipes, read_items, recipe
 
 _BATCH_ROWS = 1_000
 
@@ -34,14 +37,41 @@ class Columns:
 def read_sources(sources: Iterable[str], columns: Columns) -> Iterator[pa.Table]:
     """The items of several sources, in tables of the schema `benchmark_item`.
 
-    Raises SourceError for what is no Parquet or JSON Lines file.
+    A source is a Parquet or JSON Lines file, or a recipe: NAME for the Hub, NAME@REVISION for a revision of it, and
+    NAME=PATH for files that are at hand. Raises UnknownName, or SourceError for what cannot be read.
     """
     for source in sources:
-        if not source.endswith((".parquet", ".jsonl")):
-            raise SourceError(
-                f"{source!r} is no file of benchmark items: expected a path that ends in .parquet or .jsonl"
-            )
-        yield from read_items_file(Path(source), columns)
+        if _is_file(source):
+            yield from read_items_file(Path(source), columns)
+        else:
+            name, revision, path = _parts(source)
+            yield from read_items(recipe(name), from_path=path, revision=revision)
+
+
+def revisions(sources: Iterable[str]) -> dict[str, str]:
+    """What is known of the revision that a recipe's items are of, by benchmark."""
+    found = {}
+    for source in sources:
+        if not _is_file(source):
+            name, revision, path = _parts(source)
+            found[name] = "files at hand" if path is not None else revision or recipe(name).revision or "unknown"
+    return found
+
+
+def _is_file(source: str) -> bool:
+    return source.endswith((".parquet", ".jsonl")) and "=" not in source
+
+
+def _parts(source: str) -> tuple[str, str | None, str | None]:
+    """Name of a recipe, revision, path."""
+    named, _, path = source.partition("=")
+    name, _, revision = named.partition("@")
+    if name not in known_recipes():
+        raise UnknownName(
+            f"{source!r} is neither a file that ends in .parquet or .jsonl nor a recipe: "
+            + unknown("recipe", name, known_recipes())
+        )
+    return name, revision or None, path or None
 
 
 def read_items_file(path: Path, columns: Columns) -> Iterator[pa.Table]:

@@ -166,7 +166,12 @@ def clean(
 @app.command(name="build-index")
 def build_index(
     sources: Annotated[
-        list[str], typer.Argument(metavar="SOURCE...", help="Parquet or JSONL files of benchmark items.")
+        list[str],
+        typer.Argument(
+            metavar="SOURCE...",
+            help="A recipe of manifests/sources (NAME, NAME@REVISION, or NAME=PATH of its files), or a Parquet or "
+            "JSONL file of items.",
+        ),
     ],
     out: Annotated[Path, typer.Option(help="The index file to write.")],
     prompt_column: Annotated[
@@ -184,7 +189,7 @@ def build_index(
 
     from themis_data.benchmark_index import IndexSettings
     from themis_data.benchmark_index import build_index as write_index
-    from themis_data.benchmark_items import Columns, read_sources
+    from themis_data.benchmark_items import Columns, read_sources, revisions
     from themis_data.report.tables import print_index
 
     columns = Columns(
@@ -194,7 +199,8 @@ def build_index(
         benchmark=benchmark,
         language=language,
     )
-    counts = write_index(read_sources(sources, columns), out, settings=IndexSettings(ngram=ngram))
+    settings = IndexSettings(ngram=ngram)
+    counts = write_index(read_sources(sources, columns), out, settings=settings, revisions=revisions(sources))
     _print_json(asdict(counts)) if as_json else print_index(counts, out)
 
 

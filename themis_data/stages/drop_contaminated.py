@@ -13,7 +13,7 @@ from themis_data.benchmark_index import BenchmarkIndex, IndexSettings, code_hash
 from themis_data.code.answers import read_answer
 from themis_data.code.grammars import Grammars, resolved_for_published
 from themis_data.code.guard import Crashed
-from themis_data.engine.rows import ByKey, FetchFunction, Rows
+from themis_data.engine.rows import ByKey, Rows
 from themis_data.fingerprint import model_digest
 from themis_data.schema import schema
 from themis_data.text.ngrams import words
@@ -118,7 +118,7 @@ class DropContaminated:
         is_common = pc.and_(table["is_ngram"], pc.is_in(table["key"], value_set=common.combine_chunks()))
         return table.filter(pc.invert(is_common)).select(["row_id", "rank", "reason", "detail"])
 
-    def one_a_row(self, hits: pa.Table, _: FetchFunction) -> pa.Table:
+    def one_a_row(self, hits: pa.Table) -> pa.Table:
         """A mark for each row that has a hit, with the one that tells most."""
         ordered = hits.sort_by([(name, "ascending") for name in ("row_id", "rank", "detail")])
         firsts = ordered.group_by("row_id", use_threads=False).aggregate([("reason", "first"), ("detail", "first")])
