@@ -121,6 +121,8 @@ def run(folder: Path, setting: str, engine: str, workers: int) -> dict[str, Any]
         )
         seconds = time.monotonic() - started
     size = sum(path.stat().st_size for path in scratch.rglob("*"))
+    alike = sum(_rows_of(path) for path in scratch.glob("alike-*.arrow"))
+    candidates = sum(_rows_of(path) for path in scratch.glob("candidates-*.arrow"))
     shutil.rmtree(scratch)
     dropped = marks.filter(marks["reason"].is_valid()).select(["row_id", "detail"]).sort_by("row_id")
     text = json.dumps(dropped.to_pydict(), sort_keys=True).encode()
@@ -135,10 +137,17 @@ def run(folder: Path, setting: str, engine: str, workers: int) -> dict[str, Any]
         "peak_gib": round(peak.most / 2**30, 2),
         "scratch_gib": round(size / 2**30, 2),
         "cpu_seconds": round(own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime, 1),
+        "candidates": candidates,  # a pair as often as it is found in another partition of the keys
+        "alike": alike,
         "dropped": len(dropped),
         "digest": hashlib.sha256(text).hexdigest()[:16],
         "warnings": warnings,
     }
+
+
+def _rows_of(path: Path) -> int:
+    reader = pa.ipc.open_file(pa.memory_map(str(path)))
+    return sum(reader.get_batch(number).num_rows for number in range(reader.num_record_batches))
 
 
 class Peak:

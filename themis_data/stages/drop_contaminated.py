@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -70,13 +71,7 @@ class DropContaminated:
     ngram: Annotated[int, "words an n-gram; the index must have been built with it"] = 13
     grammars: Annotated[Grammars, "auto, bundle or wheels; the index must have been built with them"] = "auto"
 
-    @property
-    def reads(self) -> str:
-        return self.on
-
-    @property
-    def writes(self) -> str:
-        return self.on
+    reads = writes = property(attrgetter("on"))
 
     def identity(self) -> dict[str, Any]:
         if not self.index:

@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from functools import reduce
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -112,13 +113,7 @@ class DropNearDuplicates:
                 f"has on: {self.on} and {self._settings}"
             )
 
-    @property
-    def reads(self) -> str:
-        return self.on
-
-    @property
-    def writes(self) -> str:
-        return self.on
+    reads = writes = property(attrgetter("on"))
 
     @property
     def _rule(self) -> tuple[tuple[Field, ...], ...]:

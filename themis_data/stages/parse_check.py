@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from typing import Annotated, Any, ClassVar, Literal
 
 import pyarrow as pa
@@ -45,13 +46,7 @@ class ParseCheck:
     max_new_errors: Annotated[int, "errors the chosen side may have more, where the grammar is precise"] = 0
     grammars: Annotated[Grammars, "auto, bundle or wheels"] = "auto"
 
-    @property
-    def reads(self) -> str:
-        return self.on
-
-    @property
-    def writes(self) -> str:
-        return self.on
+    reads = writes = property(attrgetter("on"))
 
     def identity(self) -> dict[str, Any]:
         return {"grammars": resolved_for_published(self.grammars)}
