@@ -102,6 +102,35 @@ def test_a_diff_is_its_changed_lines_and_their_direction(tmp_path: Path, other: 
     assert expected == survivors(dropped(tmp_path, DropNearDuplicates(permutations=64), rows))
 
 
+MISSING_BREAK = "switch (kind) {\ncase A:\n    run_a();\ncase B:\n    run_b();\n}\n"
+
+
+def with_break(old: str) -> str:
+    return old.replace("run_a();\n", "run_a();\n    break;\n")
+
+
+@pytest.mark.parametrize(
+    ("other", "expected"),
+    [
+        pytest.param(MISSING_BREAK, {"b": "a"}, id="in the same code"),
+        pytest.param(
+            "for (;;) {\n    wait(queue, 1, 2, 3);\n    run_a();\n    if (x) y = 3;\n}\n", {}, id="in other code"
+        ),
+    ],
+)
+def test_a_short_edit_is_the_same_only_in_the_same_code(tmp_path: Path, other: str, expected: dict) -> None:
+    rows = changes(
+        *(
+            {"row_id": row_id, "old_contents": old, "new_contents": with_break(old)}
+            for row_id, old in (("a", MISSING_BREAK), ("b", other))
+        )
+    )
+
+    assert expected == survivors(dropped(tmp_path / "default", DropNearDuplicates(permutations=64), rows))
+    by_any_diff = DropNearDuplicates(permutations=64, same=(("diff",),), min_diff=1)
+    assert {"b": "a"} == survivors(dropped(tmp_path / "any", by_any_diff, rows))
+
+
 def test_the_side_that_is_compared_is_a_setting(tmp_path: Path) -> None:
     rows = changes({"old_contents": OLD, "new_contents": "x = 1\n"}, {"old_contents": OLD, "new_contents": "y = 2\n"})
 
@@ -251,7 +280,7 @@ def test_a_cluster_has_its_survivors_id_and_all_its_rows(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"same": (("prompt",),)}, "the fields of a change are old_contents, new_contents, diff"),
+        ({"same": (("prompt",),)}, "the fields of a change are old_contents, new_contents, edit, diff"),
         ({"on": "pair", "same": ()}, "same is empty"),
         ({"on": "pair", "same": ((),)}, "same is empty"),
         ({"on": "pair", "verify": False}, "verify: false goes with one list of one field"),

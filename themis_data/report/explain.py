@@ -537,7 +537,7 @@ def print_story(story: dict[str, Any]) -> None:
             say(out, visible(segment))
         row = f"  {step['row_id'][:8]}" if several and step["row_id"] else ""
         style = _STYLES[step["outcome"]]
-        say(out, f"{visible(step['step']):<24}{step['outcome']:<11}{row}".rstrip(), style, indent=2)
+        say(out, f"{visible(step['step']):<24} {step['outcome']:<10} {row}".rstrip(), style, indent=2)
         if step["outcome"] != "kept":
             _say_why(out, step, style)
     say(out, _end(story), GOOD if story["ends"] == "published" else BAD)

@@ -25,6 +25,7 @@ from themis_data.text.minhash import (
     banding,
     banding_of_datasketch,
     jaccard,
+    num_words,
     shingle_hashes,
     signatures,
     sketch,
@@ -36,9 +37,12 @@ Keep = Literal["earliest", "best_license", "most_evidence", "source_priority"]
 
 # The two sides that a diff is made of, in order of time.
 _SIDES = {"change": ("old_contents", "new_contents"), "pair": ("rejected", "chosen")}
-_FIELDS = {"change": ("old_contents", "new_contents", "diff"), "pair": ("prompt", "chosen", "rejected", "edit", "diff")}
+_FIELDS = {
+    "change": ("old_contents", "new_contents", "edit", "diff"),
+    "pair": ("prompt", "chosen", "rejected", "edit", "diff"),
+}
 _RULES: dict[str, tuple[tuple[Field, ...], ...]] = {
-    "change": (("diff",),),
+    "change": (("edit", "new_contents"), ("diff",)),
     "pair": (("chosen", "rejected", "prompt"), ("diff",)),
 }
 _LICENSES = ("permissive", "weak_copyleft", "network_copyleft", "copyleft", "other", "unknown")
@@ -62,10 +66,13 @@ class DropNearDuplicates:
     on: Annotated[Literal["change", "pair"], "which rows it reads and writes"] = "change"
     same: Annotated[
         tuple[tuple[Field, ...], ...] | None,
-        "lists of fields, each a way to be the same; edit is the lines in which the sides differ, diff the same of "
-        "what a commit gave, and what is null is like nothing. Null: the diff of changes; of pairs all three texts, "
-        "or the diff",
+        "lists of fields, each a way to be the same; edit is the lines in which the sides differ, diff the same where "
+        "a commit gave them and they are enough alone, and what is null is like nothing. Null: of changes edit and "
+        "new_contents, or the diff; of pairs all three texts, or the diff",
     ] = None
+    min_diff: Annotated[
+        int, "words of a diff from which on it is enough by itself; a missing break is one everywhere"
+    ] = 20
     within: Annotated[
         tuple[Literal["criterion", "language", "source"], ...] | None,
         "columns in which two rows that are the same are equal; null: the criterion of pairs",
@@ -181,8 +188,7 @@ class DropNearDuplicates:
         values; with what is equal in two rows that are the same, and the ranks by which a survivor is chosen."""
         columns: dict[str, Any] = {"row_id": rows["row_id"], "within": self._within_hash(rows)}
         looked_up = {}
-        for field in self._fields:
-            texts = self._texts(rows, field)
+        for field, texts in self._texts(rows).items():
             is_valid = pc.is_valid(texts)
             values, offsets, hashes = self._sketched(pc.fill_null(texts, ""))
             if self.verify:
@@ -205,22 +211,27 @@ class DropNearDuplicates:
             columns[field] = pa.nulls(len(published), pa.list_(pa.uint64()))
             own = published["edit" if field == "diff" else field].combine_chunks()
             if field == "diff":
-                own = pc.if_else(published["from_commit"].combine_chunks(), own, pa.scalar(None, own.type))
+                own = _where(own, self._is_diff(published["from_commit"], published["edit_words"]))
             columns[f"{field}.signature"] = own
             looked_up[field] = (values_of(own, self._settings), pc.is_valid(own))
         columns["keys"] = self._keys(looked_up, columns["within"])
         columns["cluster_size"] = pa.array(np.ones(len(published), np.int64))
         return pa.table(columns | {by: pa.array(np.zeros(len(published), np.int64)) for by in self.keep})
 
-    def _texts(self, rows: pa.Table, field: str) -> pa.Array:
-        if field not in ("edit", "diff"):
-            return rows[field].combine_chunks()
-        old, new = _SIDES[self.on]
-        texts = diffs(rows[old], rows[new])
-        if field == "edit":
-            return texts
-        # Of programs that no commit made of one another, the lines in which they differ do not tell all by themselves.
-        return pc.if_else(pc.is_valid(rows["commit"]).combine_chunks(), texts, pa.scalar(None, texts.type))
+    def _texts(self, rows: pa.Table) -> dict[Field, pa.Array]:
+        """What is compared, field by field."""
+        texts = {field: rows[field].combine_chunks() for field in self._fields if field not in ("edit", "diff")}
+        if {"edit", "diff"} & set(self._fields):
+            old, new = _SIDES[self.on]
+            edits = diffs(rows[old], rows[new])
+            words = pa.array(map(num_words, edits.to_pylist()), pa.int64())
+            both = {"edit": edits, "diff": _where(edits, self._is_diff(pc.is_valid(rows["commit"]), words))}
+            texts |= {field: own for field, own in both.items() if field in self._fields}
+        return texts
+
+    def _is_diff(self, from_commit: pa.ChunkedArray, words: pa.Array | pa.ChunkedArray) -> pa.Array:
+        # Of programs that no commit made of one another, the lines in which they differ do not tell by themselves.
+        return pc.and_(from_commit, pc.greater_equal(words, self.min_diff)).combine_chunks()
 
     def _within_hash(self, rows: pa.Table) -> pa.Array:
         """One number for what is equal in two rows that are the same."""
@@ -318,6 +329,10 @@ class DropNearDuplicates:
         for name, value in (("cluster_id", rows["row_id"]), ("cluster_size", pa.scalar(1, pa.int64()))):
             rows = rows.set_column(rows.schema.get_field_index(name), name, pc.coalesce(rows[name], value))
         return rows
+
+
+def _where(values: pa.Array, is_wanted: pa.Array) -> pa.Array:
+    return pc.if_else(is_wanted, values, pa.scalar(None, values.type))
 
 
 def _numpy(flags: pa.Array) -> npt.NDArray[np.bool_]:

@@ -25,6 +25,7 @@ Hashes = npt.NDArray[np.uint64]
 
 # Of the bytes of UTF-8: a character of several bytes is one separator.
 _SEPARATOR = re.compile(rb"[^A-Za-z_0-9][\x80-\xbf]*")
+_WORD = re.compile(r"[A-Za-z_0-9]+")
 # What str.isspace says, from NEL to the ideographic space.
 _WHITE_SPACE = re.compile(
     rb"(?:[\t-\r\x1c- ]|\xc2[\x85\xa0]|\xe1\x9a\x80|\xe2\x80[\x80-\x8a\xa8\xa9\xaf]|\xe2\x81\x9f|\xe3\x80\x80)+"
@@ -39,6 +40,11 @@ def shingles(text: bytes, size: int, tokens: Tokens = "words") -> frozenset[byte
     if len(parts) < size:
         return frozenset([b"whole\0" + b" ".join(part for part in _WHITE_SPACE.split(text) if part)])
     return frozenset(b" ".join(parts[i : i + size]) for i in range(len(parts) - size + 1))
+
+
+def num_words(text: str) -> int:
+    """How many tokens that are not empty a text has."""
+    return len(_WORD.findall(text))
 
 
 def signatures(
