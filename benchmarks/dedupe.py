@@ -63,8 +63,11 @@ def perturbed(texts: list[str], count: int) -> Iterator[str]:
 
 def perturb(file: Path, folder: Path, count: int) -> None:
     draw = np.random.default_rng(SEED)
-    texts = pq.read_table(file, columns=["text"])["text"].to_pylist()
-    texts = [texts[place] for place in draw.permutation(len(texts))[: max(1, count // 8)]]
+    documents = pq.read_table(file, columns=["repository", "text"]).to_pylist()
+    # Whole repositories, so that a small sample has as many versions of a file as a large one.
+    order = {name: place for place, name in enumerate(draw.permutation(sorted({d["repository"] for d in documents})))}
+    documents.sort(key=lambda document: order[document["repository"]])
+    texts = [document["text"] for document in documents[: max(1, count // 8)]]
     folder.mkdir(parents=True, exist_ok=True)
     variants = perturbed(texts, count)
     # Variants lie far from one another, in shards of their own.

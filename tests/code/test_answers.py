@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from themis_data.code.answers import measure_answer, read_answer
+from themis_data.code.answers import read_answer
 
 CODE = "def f(x):\n    return [x]\n"
 
@@ -92,13 +92,6 @@ def test_blocks_with_the_tag_of_the_longest_are_one_program() -> None:
 def test_inline_code_of_three_backticks_opens_nothing() -> None:
     assert "prose" == read_answer("Call ```f``` and nothing else.\n").wrapper
     assert (CODE, "prose_and_fence", ("",)) == read(f"```f``` does it.\n\n```\n{CODE}```\n")
-
-
-def test_measures_are_taken_on_the_code() -> None:
-    bare, told = measure_answer(CODE, "Python"), measure_answer(f"So it is:\n\n```\n{CODE}```\n", "Python")
-
-    assert (0, len(CODE)) == (told.num_errors, told.total_bytes)
-    assert bare == told
 
 
 lines = st.lists(st.sampled_from(["x = [1]\n", "\n", "    f(x)\n", "`a` + '`'\n", "\ty()\n", "# é\n"]), min_size=1)

@@ -6,6 +6,7 @@ import pytest
 from builds import changes, pairs
 from rows import reasons_of
 
+from themis_data.code.front_ends import resolved
 from themis_data.code.syntax import SyntaxMeasure, measure
 from themis_data.stages import parse_check
 from themis_data.stages.parse_check import ParseCheck
@@ -124,3 +125,39 @@ def test_of_a_pair_the_code_in_its_answers_is_measured(chosen: str, expected: st
 
     assert ("pair", "pair") == (stage.reads, stage.writes)
     assert expected == (reason and reason.partition(":")[0])
+
+
+# The language's own compiler
+
+OF_PYTHON_2 = FUNCTIONS + 'def f(x):\n    print "x is", x\n    return x\n'
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        pytest.param(OF_PYTHON_2, FUNCTIONS, "front_end_rejects: the rejected side", id="the worse side"),
+        pytest.param(FUNCTIONS, OF_PYTHON_2, "front_end_rejects: the chosen side", id="the better side"),
+        pytest.param(FUNCTIONS, FUNCTIONS + "x = [1]\n", None, id="neither"),
+    ],
+)
+def test_a_superset_that_the_grammar_accepts_is_left_to_the_compiler(old: str, new: str, expected: str | None) -> None:
+    """tree-sitter's Python takes print statements; the compiler that is asked is this Python."""
+    assert checked(old, new) is None
+    assert expected == checked(old, new, front_ends=("Python",))
+
+
+def test_a_fragment_and_another_language_are_not_asked_about() -> None:
+    fragment = changes({"old_contents": OF_PYTHON_2, "new_contents": FUNCTIONS, "form": "fragment"})
+
+    assert [None] == reasons_of(ParseCheck(front_ends=("Python",)), fragment)
+    assert checked(C, C + "int x;\n", "C", front_ends=("Python",)) is None
+
+
+def test_a_compiler_that_needs_a_project_is_refused() -> None:
+    with pytest.raises(ValueError, match="front_ends has C, whose compiler rejects good files without the headers"):
+        ParseCheck(front_ends=("C",))
+
+
+def test_the_compiler_is_part_of_the_fingerprint() -> None:
+    assert [] == ParseCheck().identity()["front_ends"]
+    assert [resolved("Python")] == ParseCheck(front_ends=("Python",)).identity()["front_ends"]

@@ -10,9 +10,6 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from themis_data.code.grammars import Grammars
-from themis_data.code.syntax import SyntaxMeasure, measure
-
 Wrapper = Literal["bare", "fenced", "prose_and_fence", "prose"]
 
 _FENCE = re.compile(r"([ \t]*+)(`{3,}+|~{3,}+)(.*)")
@@ -75,11 +72,6 @@ def read_answer(text: str) -> Answer:
     main = max(blocks, key=lambda block: len(block.code)).tag
     code = "".join(block.code for block in blocks if block.tag == main)
     return Answer(code, "prose_and_fence" if around.strip() else "fenced", tags)
-
-
-def measure_answer(text: str, language: str, *, min_depth: int = 3, grammars: Grammars = "auto") -> SyntaxMeasure:
-    """How well and how deep the code of an answer parses; `total_bytes` is the length of that code."""
-    return measure(read_answer(text).code.encode(), language, min_depth=min_depth, grammars=grammars)
 
 
 def _split(text: str) -> tuple[list[_Block], str]:
