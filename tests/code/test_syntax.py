@@ -584,3 +584,17 @@ def test_hostile_text_costs_no_time_outside_the_parser(language: str, source: by
     identifiers(source, language)
 
     assert time.process_time() - start < 3.0
+
+
+def test_what_stands_above_a_linkage_block_is_not_about_its_first_definition() -> None:
+    source = b"""/* Copyright (c) 2014 Somebody. */
+extern "C" {
+int add(int a) { return a + 1; }
+}
+/* One. */
+extern "C" int one(int a) { return a; }
+"""
+
+    assert [("int add(int a)", None), ('extern "C" int one(int a)', "One.")] == [
+        (found.header, found.doc) for found in definitions(source, "C++")
+    ]

@@ -316,7 +316,8 @@ class _Outline:
         is_group = node.type == "type_declaration" and node.child_count > 1 and node.child(1).type == "("
         if node.type in self.spec.wrapper_nodes and not is_group:
             return _Level([], outer or node, above)
-        if is_definition:
+        if is_definition or node.type == "declaration_list":
+            # Inside `extern "C" {` the first definition is no more the whole block than the others are.
             return _Level([], None, [])
         # A node without a first token of its own (a Ruby body, an expression statement) hands its block on.
         return _Level([], outer if outer and outer.end_byte == node.end_byte else None, above)
