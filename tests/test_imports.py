@@ -1,11 +1,15 @@
 """Start-up: a fresh process loads nothing heavy until it is needed."""
 
+import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from builds import ENVIRONMENT
+
+import themis_data
 
 HEAVY = (
     "ray",
@@ -93,4 +97,20 @@ def test_every_command_has_help():
 
     assert [] == [
         word for word in ("plan", "build", "verify", "inspect", "show", "explain", "clean") if word not in help_.stdout
+    ]
+
+
+def test_no_pattern_repeats_a_group_possessively() -> None:
+    """Pythons 3.11.0 to 3.11.4, which distributions still ship, match such groups wrongly and say nothing; of one
+    character or class, a possessive repeat is right everywhere."""
+    group = re.compile(r"(?<!\\)\)(?:[*+?]|\{\d*,?\d*\})\+")
+    package = Path(themis_data.__file__).parent
+    files = [path for path in package.rglob("*") if path.suffix in (".py", ".yaml")]
+
+    assert len(files) > 100
+    assert [] == [
+        f"{path.relative_to(package)}: {line.strip()}"
+        for path in files
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if group.search(line)
     ]

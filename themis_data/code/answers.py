@@ -21,7 +21,7 @@ _BRACKETS = b"{}[];=()<>"
 _LONG_CHARS = 1_000
 _INLINE_CODE = re.compile(r"(?<!`)`++[^`\n]*+`++")
 # What begins a line of Markdown: headings, list items, quotes, rulers.
-_MARKUP = re.compile(r"^[ \t]*+(?:#{1,6} |[*+-] |> |(?:[*_-] ?){3,}+$)", re.MULTILINE)
+_MARKUP = re.compile(r"^[ \t]*+(?:#{1,6} |[*+-] |> |(?:[*_-] ?){3,}$)", re.MULTILINE)
 # A line that no sentence looks like: a short file may be documentation nearly throughout.
 _CODE_LINE = re.compile(
     r"^[ \t]*+(?:(?:def|class|module|import|package|func|function)[ \t]+\w.*|end|[}\])]+[;,]?)$|(?:[{}]|\);)[ \t]*$",

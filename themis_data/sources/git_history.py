@@ -576,7 +576,7 @@ _NAME = rb"(?:LICEN[CS]ES?|COPYING|COPYRIGHT|UNLICEN[CS]E|MIT-LICEN[CS]E)(?![-._
 _IS_LICENSE = rb"100[0-7]{3} " + _NAME + rb"\0"
 _LICENSE_ENTRY = {
     size: re.compile(
-        rb"(?:(?!%b)[0-7]+ [^\0]+\0.{%d})*+%b(.{%d})" % (_IS_LICENSE, size, _IS_LICENSE, size),
+        rb"(?:(?!%b)[0-7]+ [^\0]+\0.{%d})*%b(.{%d})" % (_IS_LICENSE, size, _IS_LICENSE, size),
         re.DOTALL | re.IGNORECASE,
     )
     for size in (20, 32)

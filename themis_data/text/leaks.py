@@ -32,7 +32,7 @@ _MIN_LINE_TOKENS = 3
 _MIN_LINE_WORDS = 4  # of a line that is words only, such as a comment
 _SUBJECT_WORDS = {3: 3, 4: 2}  # words of a whole subject: so many that are no mere grammar
 _MAX_MESSAGE_WORDS = 2_000
-_LITERAL = re.compile(r""""((?:[^"\\]|\\.){3,200}+)"|'((?:[^'\\]|\\.){3,200}+)'|`([^`]{3,200}+)`""")
+_LITERAL = re.compile(r""""((?:[^"\\]|\\.){3,200})"|'((?:[^'\\]|\\.){3,200})'|`([^`]{3,200})`""")
 _NUMBER = re.compile(r"(?<![\w.])(?:0[xX][0-9a-fA-F_]{2,}+|\d[\d_]*+(?:\.\d++)?)")
 _MIN_DIGITS = 3  # one or two are counts and indices, as in every text
 # Where a prompt writes code and not English: in backticks, with a bracket behind, or joined to another name.

@@ -187,7 +187,7 @@ _RULES = (
         # is read for two of them: either part ends at the next five dashes.
         re.compile(
             r"-----BEGIN (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
-            r"(?:(?:[^-]|-(?!----))*+-----END (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
+            r"(?:[^-]*+(?:-(?!----)[^-]*+)*-----END (?:[A-Z0-9]{1,12} ){0,3}PRIVATE KEY(?: BLOCK)?-----"
             r"|[A-Za-z0-9+/=\s\"'\\+,#*>|]{64,}+)"
         ),
         lambda found, _: bool(re.search(r"[A-Za-z0-9+/=]{40}", found)),
