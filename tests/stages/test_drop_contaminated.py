@@ -267,11 +267,11 @@ row = st.fixed_dictionaries(
     st.lists(row, min_size=1, max_size=6), st.randoms(use_true_random=False), st.lists(st.integers(0, 6), max_size=2)
 )
 def test_neither_the_order_of_rows_nor_their_shards_matter_for_any_text(
-    tmp_path_factory: pytest.TempPathFactory, index: str, rows: list[dict[str, Any]], random: Any, ends: Sequence[int]
+    tmp_path_factory: pytest.TempPathFactory, index: str, rows: list[dict[str, Any]], draw: Any, ends: Sequence[int]
 ) -> None:
     table = pairs(*rows)
     order = list(range(len(rows)))
-    random.shuffle(order)
+    draw.shuffle(order)
     stage = DropContaminated(index=(index,), max_repos=2)
     mixed = in_shards(table.take(pa.array(order)), ends)
 

@@ -308,9 +308,10 @@ def test_without_verification_every_candidate_is_a_duplicate(tmp_path: Path) -> 
     assert all("nearest" in (detail or "") for _, detail in candidates.values())
 
 
-def test_both_backends_drop_the_same(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fields", [("new_contents",), ("new_contents", "old_contents")])
+def test_both_backends_drop_the_same(tmp_path: Path, fields: tuple[str, ...]) -> None:
     rows = changes(*(row(f"{n}", words(*range(n, n + 12)), at=n) for n in range(6)))
-    settings = {"same": (("new_contents",),), "shingle": 2, "permutations": 64}
+    settings = {"same": (fields,), "shingle": 2, "permutations": 64}
     compiled, plain = (
         dropped(tmp_path / name, DropNearDuplicates(**settings, backend=name), rows)
         for name in ("compiled", "datasketch")

@@ -183,12 +183,9 @@ def sketch_shard(task: SketchTask) -> str:
             writer.write_table(pa.concat_tables(held).combine_chunks())
         writer.close()
     commit_file(temporary, sketch_file)
-    table = pa.table(
-        {"key": np.concatenate(keys), "row": np.concatenate(owners), "order": np.concatenate(orders)},
-    )
-    write_partitions(
-        Path(f"{task.to}.keys"), table, _part(np.concatenate(keys), task.num_partitions), task.num_partitions
-    )
+    key = np.concatenate(keys)
+    table = pa.table({"key": key, "row": np.concatenate(owners), "order": np.concatenate(orders)})
+    write_partitions(Path(f"{task.to}.keys"), table, _part(key, task.num_partitions), task.num_partitions)
     return task.to
 
 

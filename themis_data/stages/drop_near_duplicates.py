@@ -190,12 +190,14 @@ class DropNearDuplicates:
         looked_up = {}
         for field, texts in self._texts(rows).items():
             is_valid = pc.is_valid(texts)
-            values, offsets, hashes = self._sketched(pc.fill_null(texts, ""))
+            is_stored = bool(self.against) or not self.verify
+            is_signed = is_stored or field in self._looked_up
+            values, offsets, hashes = self._sketched(pc.fill_null(texts, ""), is_signed=is_signed)
             if self.verify:
                 columns[field] = pa.ListArray.from_arrays(
                     pa.array(offsets, pa.int32()), pa.array(hashes, pa.uint64()), mask=pc.invert(is_valid)
                 )
-            if self.against or not self.verify:
+            if is_stored:
                 columns[f"{field}.signature"] = as_bytes(values, is_valid)
             if field in self._looked_up:
                 looked_up[field] = (values, is_valid)
@@ -240,9 +242,10 @@ class DropNearDuplicates:
             return pa.array(np.zeros(len(rows), np.uint64))
         return pa.array([xxhash.xxh3_64_intdigest("\0".join(map(str, own)).encode()) for own in together], pa.uint64())
 
-    def _sketched(self, texts: pa.Array) -> tuple[Signatures, Offsets, Hashes]:
-        settings = asdict(self._settings)
-        if self.backend == "compiled":
+    def _sketched(self, texts: pa.Array, *, is_signed: bool) -> tuple[Signatures, Offsets, Hashes]:
+        """MinHash values, of no permutations where none are asked for, and the hashes of the shingles."""
+        settings = asdict(self._settings) | ({} if is_signed else {"permutations": 0})
+        if self.backend == "compiled" or not is_signed:
             return sketch(texts, **settings)
         shingled = shingle_hashes(texts, shingle=self.shingle, tokens=self.tokens)
         return signatures(texts, **settings, backend=self.backend), *shingled

@@ -1,6 +1,6 @@
 """MinHash values of a published data set, by which later corpora are compared with it."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -33,15 +33,7 @@ class SignatureSettings:
 
 def signed(texts: pa.Array, settings: SignatureSettings) -> pa.Array:
     """MinHash values of each text: `permutations` little-endian 32-bit numbers, null where the text is."""
-    values = signatures(
-        pc.fill_null(texts, ""),
-        permutations=settings.permutations,
-        shingle=settings.shingle,
-        seed=settings.seed,
-        hash_function=settings.hash_function,
-        tokens=settings.tokens,
-    )
-    return as_bytes(values, pc.is_valid(texts))
+    return as_bytes(signatures(pc.fill_null(texts, ""), **asdict(settings)), pc.is_valid(texts))
 
 
 def as_bytes(values: npt.NDArray[np.uint32], is_valid: pa.Array) -> pa.Array:
