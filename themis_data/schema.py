@@ -28,6 +28,15 @@ _TYPES: dict[str, pa.DataType] = {
 }
 
 
+def _arrow_type(name: str) -> pa.DataType:
+    """The Arrow type that a schema file calls so; `list<NAME>` of another schema is a list of its rows as structs."""
+    return _TYPES[name] if name in _TYPES else pa.list_(pa.struct(list(schema(_rows_of(name)).arrow)))
+
+
+def _rows_of(type_name: str) -> str:
+    return type_name.removeprefix("list<").removesuffix(">")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Column:
     """One column: its Arrow type, what it means, its unit, and whether null is a value it may have."""
@@ -43,7 +52,7 @@ class Column:
     def arrow(self) -> pa.Field:
         metadata = {"doc": self.doc} | ({"unit": self.unit} if self.unit else {})
         return pa.field(
-            self.name, pa.int64() if self.labels else _TYPES[self.type], nullable=self.null, metadata=metadata
+            self.name, pa.int64() if self.labels else _arrow_type(self.type), nullable=self.null, metadata=metadata
         )
 
 
@@ -166,7 +175,8 @@ def _read(path: Path) -> Schema:
     if lacking:
         raise SchemaError(f"{path}: the key columns {lacking} are no columns")
     for column in columns:
-        if column.type not in _TYPES and not column.labels:
+        is_nested = column.type.startswith("list<") and _rows_of(column.type) in known_schemas()
+        if column.type not in _TYPES and not column.labels and not is_nested:
             raise SchemaError(f"{path}: column {column.name!r}: " + unknown("type", column.type, _TYPES))
     if read.name != path.stem:
         raise SchemaError(f"{path}: the schema calls itself {read.name!r}; the file name is the name")

@@ -9,6 +9,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from themis_data.engine.requests import Model, Sampling
+
 Places = npt.NDArray[np.int64]
 MapFunction = Callable[[pa.Table], pa.Table]
 ReasonFunction = Callable[[pa.Table], pa.Array]
@@ -18,10 +20,10 @@ ReasonFunction = Callable[[pa.Table], pa.Array]
 class Operation:
     """One verb with its functions, as a stage asked for it."""
 
-    verb: Literal["map", "drop", "map_on_worker", "by_key", "link"]
+    verb: Literal["map", "drop", "map_on_worker", "by_key", "link", "complete"]
     function: Callable[..., Any]
     splits: bool = False
-    decision: "ByKey | Link | None" = None  # of by_key and link, which look at more rows than one
+    decision: "ByKey | Link | Complete | None" = None  # of verbs whose result is not there when a batch of rows comes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +77,44 @@ class Link:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Parsed:
+    """What a reply says: exactly one of `value` (JSON types) and `fault` (one word, or `word: detail`) is given."""
+
+    value: Any = None
+    fault: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Complete:
+    """Questions about rows to language models, and what is made of the answers.
+
+    template  name of the prompt: replies are kept under it
+    models    who answers, at least one
+    ask       rows -> questions, in the order of the rows, any number a row. Columns: `row_id`; `slot` (what the
+              question is to the stage: one a row and model); `user`; and where wanted `model` (int, place in `models`;
+              0), `samples` (int, answers drawn; 1), `system`, `schema` (JSON Schema as JSON), `choices`
+              (list<string>), `ticket` (what only the answer to this question can hold)
+    parse     text of a reply, ticket -> what it says
+    receive   rows, their answers (schema `answer`, in the order of the questions) -> the rows, one to one, with the
+              working columns that the rest of the step uses
+    columns   the columns of the rows that `ask` reads
+    sampling  how answers are drawn
+    wants_probabilities  the answer is one of `choices` with the probability of each, and no text
+    max_failed  share of the questions that may go without an answer that can be read; beyond it the step fails
+    """
+
+    template: str
+    models: tuple[Model, ...]
+    ask: MapFunction
+    parse: Callable[[str, str | None], Parsed]
+    receive: Callable[[pa.Table, pa.Table], pa.Table]
+    columns: tuple[str, ...]
+    sampling: Sampling
+    wants_probabilities: bool = False
+    max_failed: float = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rows:
     """Rows of a schema, and what is to be done with them. Immutable: each verb gives new Rows."""
 
@@ -104,6 +144,10 @@ class Rows:
     def link(self, decision: Link) -> "Rows":
         """Drop rows, or write something into them, for what a look at all rows that are alike says."""
         return self._then(Operation(verb="link", function=decision.decide, decision=decision))
+
+    def complete(self, decision: Complete) -> "Rows":
+        """Ask language models about the rows. A row whose questions got no answer stays, and the stage drops it."""
+        return self._then(Operation(verb="complete", function=decision.receive, decision=decision))
 
     def _then(self, operation: Operation) -> "Rows":
         return replace(self, operations=(*self.operations, operation))
