@@ -370,9 +370,9 @@ def given_pipeline(
     )
 
 
-def build_given(pipeline: Pipeline, out: Path, notes: Notes | None = None, limit: int | None = None) -> Built:
+def build_given(pipeline: Pipeline, out: Path, notes: Notes | None = None, **settings: Any) -> Built:
     """Build such a pipeline in this process."""
-    return build(pipeline, out, progress=notes or Notes(), created_at=CREATED_AT, engine="inline", limit=limit)
+    return build(pipeline, out, progress=notes or Notes(), created_at=CREATED_AT, engine="inline", **settings)
 
 
 def published_ids(out: Path, config: str = "lineage") -> list[str]:
@@ -528,6 +528,20 @@ class AnyToPreferences:
         return rows.map(lambda table: preferences(marks([(i, "group") for i in table["row_id"].to_pylist()])))
 
 
+def stage_pipeline(folder: Path, stage: Any, *, has_side: bool = False) -> Pipeline:
+    """A pipeline of one stage over the tables that are known by this folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "stage.yaml").write_text("name: stage\n", encoding="utf-8")
+    source = GivenTables(writes=stage.reads, also_writes=("commit",) if has_side else (), key=str(folder))
+    configs = [stage] if stage.writes == "preference" else [stage, AnyToPreferences(stage.writes)]
+    steps = tuple(
+        Step(id=f"step{n}", use="x", phase=phase, config=config)
+        for n, (phase, config) in enumerate(zip(("label", "assemble"), configs, strict=False))
+    )
+    branch = Branch(name="stage", source=Step(id="tables", use="x", phase="source", config=source), steps=steps)
+    return Pipeline(name="stage", path=folder / "stage.yaml", seed=0, branches=(branch,), merge=(), write=Write())
+
+
 def run_stage(
     folder: Path, stage: Any, tables: pa.Table | list[pa.Table], side: pa.Table | None = None
 ) -> tuple[pa.Table, list[tuple[str, str, str | None]]]:
@@ -535,21 +549,9 @@ def run_stage(
 
     Dropped ones are (row id, reason, detail), sorted. `side` are rows of the table `commit`.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "stage.yaml").write_text("name: stage\n", encoding="utf-8")
     listed = tables if isinstance(tables, list) else [tables]
     GivenTables.known[str(folder)] = (listed, side)
-    source = GivenTables(writes=stage.reads, also_writes=() if side is None else ("commit",), key=str(folder))
-    configs = [stage] if stage.writes == "preference" else [stage, AnyToPreferences(stage.writes)]
-    steps = tuple(
-        Step(id=f"step{n}", use="x", phase=phase, config=config)
-        for n, (phase, config) in enumerate(zip(("label", "assemble"), configs, strict=False))
-    )
-    branch = Branch(name="stage", source=Step(id="tables", use="x", phase="source", config=source), steps=steps)
-    build_given(
-        Pipeline(name="stage", path=folder / "stage.yaml", seed=0, branches=(branch,), merge=(), write=Write()),
-        folder / "out",
-    )
+    build_given(stage_pipeline(folder, stage, has_side=side is not None), folder / "out")
     manifest = json.loads((folder / "out" / "dataset" / "manifest.json").read_text(encoding="utf-8"))
     segment = [s for s in manifest["segments"] if s["name"].endswith(".label")][-1]
     paths = [

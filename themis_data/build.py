@@ -14,9 +14,10 @@ from typing import Any, Protocol, TypeVar
 from themis_data import __version__
 from themis_data.dataset import RunFolder, is_intact
 from themis_data.engine import inline, on_ray
+from themis_data.engine.complete import Budget, completed
 from themis_data.engine.link import linked
 from themis_data.engine.marks import write_marks
-from themis_data.engine.rows import ByKey
+from themis_data.engine.rows import ByKey, Complete
 from themis_data.engine.segment import Listing, Segment, ShardTask, Unit, Work, finished_shard, run_shard
 from themis_data.engine.shuffle import Shard, decided_by_key
 from themis_data.errors import ManifestError, PipelineError, SourceError
@@ -76,6 +77,8 @@ class _Build:
     engine: Engine
     progress: Progress
     limit: int | None
+    budget: Budget
+    retry_failed: bool
     done: int = 0
     skipped: int = 0
 
@@ -98,12 +101,15 @@ def build(
     address: str | None = None,
     workers: int | None = None,
     limit: int | None = None,
+    budget: Budget | None = None,
+    retry_failed: bool = False,
 ) -> Built:
     """Build a pipeline into `out`. Work that is done and unchanged is skipped; the result does not depend on the
     engine, the number of workers, or on how often the build was interrupted.
 
-    `limit` takes a seeded sample of that many units of each source. Raises LockError when the folder is in use or holds
-    another pipeline.
+    `limit` takes a seeded sample of that many units of each source. `retry_failed` asks language models again where
+    steps that are done have questions without an answer that asking again may give. Raises LockError when the folder is
+    in use or holds another pipeline, BudgetReached when `budget` is spent before all questions are answered.
     """
     folder = RunFolder(out.absolute())
     with folder.locked(pipeline.name):
@@ -116,7 +122,7 @@ def build(
         }
         size = sum(unit.size for listing in listings.values() for unit in listing.units)
         with _open_engine(engine, address, workers, size, progress) as running:
-            run = _Build(pipeline, folder, running, progress, limit)
+            run = _Build(pipeline, folder, running, progress, limit, budget or Budget(), retry_failed)
             built = _run(run, listings, created_at)
         shutil.rmtree(folder.scratch, ignore_errors=True)
     return built
@@ -281,7 +287,8 @@ def _decide(
     with contextlib.suppress(ManifestError):
         earlier = read_record(record_path)
         records = [FileRecord(**file) for file in earlier["files"]]
-        if all(is_intact(file, run.folder.root) for file in records):
+        is_to_be_asked = run.retry_failed and earlier.get("retryable", 0) > 0
+        if not is_to_be_asked and all(is_intact(file, run.folder.root) for file in records):
             run.skipped += len(records)
             _warn(run, earlier.get("warnings", []))
             return relative, records
@@ -291,8 +298,11 @@ def _decide(
     ]
     where = {"run_folder": run.folder.root, "scratch": run.folder.scratch / fingerprint}
     progress = partial(run.progress.step, f"{segment.name}: {decision.step}")
-    records, warnings = [], list[str]()
-    if shards:
+    records, warnings, more = [], list[str](), dict[str, Any]()
+    if shards and isinstance(asked, Complete):
+        made = completed(run.engine.run, decision, shards, **where, to=to, progress=progress, budget=run.budget)
+        records, more = made.files, {"asked": made.counts, "retryable": made.retryable, "audit": made.audit}
+    elif shards:
         if isinstance(asked, ByKey):
             side_shards = [(number, Shard(path=file.path, rows=file.rows)) for number, file in side_files]
             decided = decided_by_key(run.engine.run, decision, shards, side_shards, **where, progress=progress)
@@ -305,6 +315,7 @@ def _decide(
             "fingerprint": fingerprint,
             "step": decision.step,
             "warnings": warnings,
+            **more,
             "files": [asdict(r) for r in records],
         },
     )
@@ -348,12 +359,17 @@ def _segment_record(
         }
         for r in records
     ]
+    decided = []
+    for path in marks:
+        record = read_record(folder.root / path)
+        said = {name: record[name] for name in ("step", "asked", "audit") if "asked" in record}
+        decided.append({"record": path, "digest": digest(record), **said})
     return {
         "name": segment.name,
         "fingerprint": segment.fingerprint,
         "reads": segment.reads,
         "shards": shards,
-        "marks": [{"record": path, "digest": digest(read_record(folder.root / path))} for path in marks],
+        "marks": decided,
     }
 
 

@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from themis_data.engine.rows import Rows, Stage
+from themis_data.engine.requests import Model
+from themis_data.engine.rows import Complete, Rows, Stage
 from themis_data.engine.segment import Segment, Work
 from themis_data.errors import PipelineError
 from themis_data.fingerprint import digest, settings_that_matter, step_fingerprint
+from themis_data.llm.rules import Rules
 from themis_data.lookup import find, find_pipeline, unknown
 from themis_data.publish.layouts import known_layouts
 from themis_data.schema import schema
@@ -61,6 +63,7 @@ class Pipeline:
     name: str
     path: Path
     seed: int
+    models: Mapping[str, Model] = field(default_factory=dict)
     branches: tuple[Branch, ...]
     merge: tuple[Step, ...]
     write: Write
@@ -82,23 +85,24 @@ class Pipeline:
 def load_pipeline(name_or_path: str, overrides: Sequence[str] = ()) -> Pipeline:
     """Read a pipeline and check all that can be checked without running it.
 
-    `overrides` are `STEP_ID.FIELD=VALUE`, or `PHASE.FIELD=VALUE` where one step of the phase has the field; the value
-    is YAML. Raises PipelineError that says where and what was expected.
+    `overrides` are `STEP_ID.FIELD=VALUE`, `PHASE.FIELD=VALUE` where one step of the phase has the field, or
+    `models.NAME.FIELD=VALUE`; the value is YAML. Raises PipelineError that says where and what was expected.
     """
     path = find_pipeline(name_or_path)
     content = read_yaml(path)
     where = str(path)
-    _only_keys(content, {"name", "seed", "branches", "merge", "write"}, where)
+    _only_keys(content, {"name", "seed", "models", "branches", "merge", "write"}, where)
     if not isinstance(content.get("branches"), dict) or not content["branches"]:
         raise PipelineError(f"{where}: a pipeline has `branches`, each with a source")
     name, seed = content.get("name", path.stem), content.get("seed", 0)
     _check_name(name, "the name", where)
     if not isinstance(seed, int) or isinstance(seed, bool):
         raise PipelineError(f"{where}: the seed is {seed!r}; expected a whole number")
-    raw = _raw_steps(content, where)
+    raw, asked = _raw_steps(content, where), _raw_models(content, where)
     for override in overrides:
-        _override(raw, override, where)
-    steps = [_step(r, seed, where) for r in raw]
+        _override(raw, asked, override, where)
+    models = {model: _model(model, settings, where) for model, settings in asked.items()}
+    steps = [_step(r, seed, models, where) for r in raw]
     branches = tuple(
         Branch(
             name=branch,
@@ -109,7 +113,7 @@ def load_pipeline(name_or_path: str, overrides: Sequence[str] = ()) -> Pipeline:
     )
     merge = tuple(s for s, r in zip(steps, raw, strict=True) if r.branch is None)
     write = _settings(Write, content.get("write", {}), f"{where}, write")
-    pipeline = Pipeline(name=name, path=path, seed=seed, branches=branches, merge=merge, write=write)
+    pipeline = Pipeline(name=name, path=path, seed=seed, models=models, branches=branches, merge=merge, write=write)
     _check(pipeline, where)
     return pipeline
 
@@ -153,6 +157,31 @@ def _raw_steps(content: dict[str, Any], where: str) -> list[_RawStep]:
     return steps
 
 
+def _raw_models(content: dict[str, Any], where: str) -> dict[str, dict[str, Any]]:
+    """The settings of each model that steps may name."""
+    models = content.get("models", {})
+    if not isinstance(models, dict):
+        raise PipelineError(f"{where}, models: expected a mapping of names to models, found {models!r}")
+    for name, settings in models.items():
+        _check_name(name, "a model's name", where)
+        if name == "rules":
+            raise PipelineError(f"{where}, models: 'rules' is the name of what answers without a model; choose another")
+        if not isinstance(settings, dict) or not isinstance(settings.get("use"), str):
+            raise PipelineError(
+                f"{where}, model {name!r}: a model is a mapping with `use: BACKEND` and settings, found {settings!r}"
+            )
+    return {name: dict(settings) for name, settings in models.items()}
+
+
+def _model(name: str, settings: Mapping[str, Any], where: str) -> Model:
+    try:
+        cls = find("llm", settings["use"], "BACKEND")
+    except (LookupError, AttributeError) as error:
+        raise PipelineError(f"{where}, model {name!r}: {error}") from error
+    made: Model = _settings(cls, {k: v for k, v in settings.items() if k != "use"}, f"{where}, model {name!r}")
+    return made
+
+
 def _listed(entries: Any, where: str) -> list[Any]:
     if entries is not None and not isinstance(entries, list):
         raise PipelineError(f"{where}: expected a list of steps, found {entries!r}")
@@ -176,11 +205,17 @@ def _only_keys(mapping: Any, allowed: set[str], where: str) -> None:
             raise PipelineError(f"{where}: " + unknown("key", str(key), allowed))
 
 
-def _override(steps: list[_RawStep], override: str, where: str) -> None:
+def _override(steps: list[_RawStep], models: dict[str, dict[str, Any]], override: str, where: str) -> None:
     target, equals, value = override.partition("=")
     owner, dot, name = target.strip().rpartition(".")
     if not equals or not dot:
         raise PipelineError(f"--set {override!r}: expected STEP.FIELD=VALUE")
+    if owner.startswith("models."):
+        model = owner.removeprefix("models.")
+        if model not in models:
+            raise PipelineError(f"--set {override!r}: " + unknown("model", model, models))
+        models[model][name] = parse_yaml(value, f"--set {override!r}")
+        return
     found = [step for step in steps if step.id == owner]
     of_phase = [step for step in steps if step.phase == owner]
     if not found and of_phase:
@@ -206,12 +241,12 @@ def _config_class(step: _RawStep, where: str) -> type:
         raise PipelineError(f"{where}, step {step.id!r}: {error}") from error
 
 
-def _step(raw: _RawStep, seed: int, where: str) -> Step:
+def _step(raw: _RawStep, seed: int, models: Mapping[str, Model], where: str) -> Step:
     cls = _config_class(raw, where)
     settings = dict(raw.settings)
     if "seed" in _fields(cls):
         settings.setdefault("seed", seed)
-    config = _settings(cls, settings, f"{where}, step {raw.id!r}")
+    config = _settings(cls, settings, f"{where}, step {raw.id!r}", {"rules": Rules(), **models})
     return Step(id=raw.id, use=raw.use, phase=raw.phase, config=config)
 
 
@@ -219,8 +254,8 @@ def _fields(cls: type) -> dict[str, dataclasses.Field[Any]]:
     return {f.name: f for f in dataclasses.fields(cls)}
 
 
-def _settings(cls: type, settings: Mapping[str, Any], where: str) -> Any:
-    """Build a settings dataclass from YAML values, with every type checked."""
+def _settings(cls: type, settings: Mapping[str, Any], where: str, models: Mapping[str, Model] | None = None) -> Any:
+    """Build a settings dataclass from YAML values, with every type checked; a model is given by its name."""
     from pydantic import TypeAdapter, ValidationError
 
     known = _fields(cls)
@@ -232,6 +267,9 @@ def _settings(cls: type, settings: Mapping[str, Any], where: str) -> Any:
     hints = get_type_hints(cls, include_extras=True)
     values = {}
     for name, value in settings.items():
+        if _is_model(hints[name]):
+            values[name] = _named_models(value, models or {}, f"{where}: setting {name!r}", hints[name])
+            continue
         try:
             values[name] = TypeAdapter(hints[name]).validate_python(value)
         except ValidationError as error:
@@ -243,11 +281,58 @@ def _settings(cls: type, settings: Mapping[str, Any], where: str) -> Any:
         raise PipelineError(f"{where}: {error}") from error
 
 
+def _plain(hint: Any) -> Any:
+    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
+
+
+def _is_model(hint: Any) -> bool:
+    return _plain(hint) in (Model, tuple[Model, ...])
+
+
+def _named_models(value: Any, models: Mapping[str, Model], where: str, hint: Any) -> Any:
+    """The model of that name, or for a setting that takes several, the models of a list of names."""
+    takes_several = _plain(hint) is not Model
+    names = value if isinstance(value, list) else [value]
+    if isinstance(value, list) != takes_several or not all(isinstance(name, str) for name in names):
+        raise PipelineError(
+            f"{where} is {value!r}; expected {'a list of names' if takes_several else 'the name'} of "
+            f"what the pipeline has under `models`"
+        )
+    for name in names:
+        if name not in models:
+            raise PipelineError(f"{where}: " + unknown("model", name, models))
+    return tuple(models[name] for name in names) if takes_several else models[names[0]]
+
+
+def _check_asked(pipeline: Pipeline, where: str) -> None:
+    """Every step that asks has a language model to ask, and no secret leaves the machine."""
+    mined = [branch.steps for branch in pipeline.branches if branch.source.config.writes == "change"]
+    tracks = [(branch.steps, [()] if branch.steps in mined else []) for branch in pipeline.branches]
+    for steps, befores in [*tracks, (pipeline.merge, mined)]:
+        for place, step in enumerate(steps):
+            asked = [o.decision for o in step.config.apply(Rows()).operations if isinstance(o.decision, Complete)]
+            models = [model for decision in asked for model in decision.models]
+            if asked and (not models or any(isinstance(model, Rules) for model in models)):
+                known = ", ".join(sorted(pipeline.models)) or "none"
+                raise PipelineError(
+                    f"{where}, step {step.id!r}: it asks a language model and has none; name one of the pipeline's "
+                    f"`models` in its setting `models` or `model` (known: {known})"
+                )
+            is_far = any(model.leaves_machine for model in models)
+            for before in befores:
+                if is_far and "drop_secrets" not in [earlier.use for earlier in (*before, *steps[:place])]:
+                    raise PipelineError(
+                        f"{where}, step {step.id!r}: it sends mined text to another machine, and no `drop_secrets` "
+                        f"stands before it; put one into the phase `mine`"
+                    )
+
+
 def _check(pipeline: Pipeline, where: str) -> None:
     """Every step reads what the one before it writes, all branches end in what the merge reads, and so on."""
     ends = {}
     for branch in pipeline.branches:
         ends[branch.name] = _check_chain(branch.steps, branch.source.config.writes, branch.source.id, where)
+    _check_asked(pipeline, where)
     kinds = set(ends.values())
     if len(kinds) > 1:
         raise PipelineError(f"{where}: the branches end in different schemas: {ends}; they can be merged only in one")
@@ -316,8 +401,8 @@ def tracks(pipeline: Pipeline) -> tuple[Track, ...]:
 def _segments(track: str, steps: Sequence[Step], reads: str) -> Iterator[Segment]:
     """Cut steps into maximal runs of row-wise operations within one phase.
 
-    A run ends with its phase, after a step that splits rows or changes the schema, and before a decision by key (which
-    the next run applies first).
+    A run ends with its phase, after a step that splits rows or changes the schema, and before a decision that is made
+    over whole shards (which the next run applies first).
     """
     decisions: list[Work] = []
     work: list[Work] = []
@@ -345,7 +430,8 @@ def _segments(track: str, steps: Sequence[Step], reads: str) -> Iterator[Segment
         for place, operation in enumerate(operations):
             one = Work(step=step.id, stage=stage, place=place, is_last=place == len(operations) - 1)
             if operation.decision is not None:
-                if work:
+                # What follows answers may read the columns that they gave, so these are written first.
+                if work or (decisions and decisions[-1].operation().verb == "complete"):
                     yield close()
                 decisions.append(one)
             else:

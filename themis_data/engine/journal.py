@@ -1,7 +1,8 @@
 """Every reply of a language model, on disk as soon as it came: an append-only file that a crash cannot spoil.
 
 One line a reply: its request's key, the CRC-32 of what follows, and the reply as JSON. A line that a crash cut short is
-cut off when the file is opened again. Of two lines with one key the later counts.
+cut off when the file is opened again. Of two lines with one key the later counts. A failure that asking again may mend
+is known only until the file is closed, so the next build asks again.
 """
 
 import os
@@ -59,6 +60,10 @@ class Journal:
         if len(self._new) >= _MERGE_AT:
             self._merge()
 
+    def known(self, keys: Iterable[str]) -> set[str]:
+        """Those of the keys that have a reply here."""
+        return {key for key in keys if self._place(_packed(key)) is not None}
+
     def find(self, keys: Iterable[str]) -> dict[str, Reply]:
         """The replies that are here, by key."""
         found = {key: place for key in dict.fromkeys(keys) if (place := self._place(_packed(key))) is not None}
@@ -90,7 +95,12 @@ class Journal:
             if not line.endswith(b"\n"):
                 self._file.truncate(place)
                 break
-            self._new[_packed(line[:_KEY].decode("ascii", "replace"))] = place
+            key = _packed(line[:_KEY].decode("ascii", "replace"))
+            # In JSON the quotes of a text are escaped, so no text can hold this.
+            if b'"is_retryable":true' in line:
+                self._new.pop(key, None)
+            else:
+                self._new[key] = place
             place += len(line)
         self._merge()
 

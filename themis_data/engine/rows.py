@@ -101,6 +101,7 @@ class Complete:
     sampling  how answers are drawn
     wants_probabilities  the answer is one of `choices` with the probability of each, and no text
     max_failed  share of the questions that may go without an answer that can be read; beyond it the step fails
+    audit     makes what looks at all answers of the step before any is used. None: nothing does
     """
 
     template: str
@@ -112,6 +113,23 @@ class Complete:
     sampling: Sampling
     wants_probabilities: bool = False
     max_failed: float = 0.05
+    audit: "Callable[[], Audit] | None" = None
+
+
+class Audit(Protocol):
+    """Looks at all answers of a step, batch after batch, and fails the step where a limit is broken."""
+
+    def add(self, rows: pa.Table, answers: pa.Table) -> None:
+        """The rows of a batch (the columns that the step's questions read) and their answers (schema `answer`)."""
+        ...
+
+    def record(self) -> dict[str, Any]:
+        """What was measured, for the manifest: JSON types."""
+        ...
+
+    def breaches(self) -> list[str]:
+        """A sentence for each limit that is broken."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from themis_data.dataset import RunFolder, ShardWriter, is_intact, read_batches, read_table
+from themis_data.engine.answers import OrderedAnswers
 from themis_data.engine.marks import apply_marks
-from themis_data.engine.rows import Operation, Rows, Stage
+from themis_data.engine.rows import Complete, Operation, Rows, Stage
 from themis_data.errors import ManifestError, SourceError, StageError
 from themis_data.fingerprint import digest
 from themis_data.manifest import FileRecord, ShardRecord, StepCount, read_record, shard_record, write_record
@@ -81,12 +82,12 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """A maximal run of row-wise operations within one phase, behind the decisions by key that they apply first."""
+    """A maximal run of row-wise operations within one phase, behind the decisions that they apply first."""
 
     name: str
     fingerprint: str
     reads: str  # schema of the rows in
-    decisions: tuple[Work, ...] = ()  # by_key and link, in order; their marks are applied before anything else
+    decisions: tuple[Work, ...] = ()  # by_key, link and complete, in order; what they gave comes before anything else
     work: tuple[Work, ...] = ()
     source: Source | None = None  # a source's own segment reads units
     source_step: str = ""
@@ -101,7 +102,7 @@ class ShardTask:
     made_from: str  # input shard under the run folder; the unit's name for a source
     unit: Unit | None
     input_identity: str  # sha256 of the input shard, or the unit's fingerprint
-    marks: tuple[FileRecord, ...] = ()  # marks of this shard by each of the segment's decisions
+    marks: tuple[FileRecord, ...] = ()  # what each of the segment's decisions says of this shard: marks, or answers
     twin: int = 0  # how many inputs before this one have the same content, as shards without rows do
 
     @property
@@ -220,8 +221,8 @@ class _Chain:
     def __init__(self, task: ShardTask, drops: _Output) -> None:
         self._source_step, self._drops = task.segment.source_step, drops
         root = Path(task.run_folder)
-        self._marks = [
-            (work, read_table(root / record.path))
+        self._decisions = [
+            (work, self._applied(work, root / record.path))
             for work, record in zip(task.segment.decisions, task.marks, strict=True)
         ]
         self._work = [(work, *_prepared(work)) for work in task.segment.work]
@@ -258,11 +259,11 @@ class _Chain:
 
     def apply(self, table: pa.Table) -> pa.Table:
         place = 0
-        for place, (work, marks) in enumerate(self._marks):
-            table = self._counted(place, table, partial(self._apply_marks, work.step, marks))
+        for place, (work, function) in enumerate(self._decisions):
+            table = self._counted(place, table, function)
             if work.is_last:
                 table = schema(work.stage.writes).conform(table, f"step {work.step}")
-        for place, (work, operation, function) in enumerate(self._work, start=len(self._marks)):
+        for place, (work, operation, function) in enumerate(self._work, start=len(self._decisions)):
             if operation.verb == "drop":
                 table = self._counted(place, table, partial(self._drop, work.step, function))
             else:
@@ -288,6 +289,14 @@ class _Chain:
             seconds=time.monotonic() - started,
         )
         return after
+
+    def _applied(self, work: Work, path: Path) -> Callable[[pa.Table], tuple[pa.Table, dict[str, int], int]]:
+        """What applies to each batch what a decision says of this shard."""
+        operation = work.operation()
+        if not isinstance(operation.decision, Complete):
+            return partial(self._apply_marks, work.step, read_table(path))
+        answers, receive = OrderedAnswers(read_batches(path)), operation.decision.receive
+        return lambda table: _map(work.step, operation, lambda rows: receive(rows, answers.of(rows["row_id"])), table)
 
     def _apply_marks(self, step: str, marks: pa.Table, table: pa.Table) -> tuple[pa.Table, dict[str, int], int]:
         kept, dropped, why = apply_marks(marks, table)

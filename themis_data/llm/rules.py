@@ -7,12 +7,15 @@ it asks for these definitions alone, and says in which classes they stand and wh
 
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from themis_data.code.cutting import imports
 from themis_data.code.grammars import Grammars
 from themis_data.code.syntax import Definition, definitions, file_doc, identifiers
+from themis_data.engine.requests import Answering
+from themis_data.errors import PipelineError
 from themis_data.fingerprint import uniform
 from themis_data.llm.templates import render
 from themis_data.text.messages import without_people
@@ -24,6 +27,23 @@ _MAX_IMPORTS = 20
 _MIN_STATEMENT_WORDS = 4  # fewer are a label, not a statement of behaviour
 _CALLED = frozenset({"function", "method", "constructor", "destructor", "operator", "macro"})
 _WORD = re.compile(r"[^\W\d]\w*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """Stands for the rules of this project where a step may ask a language model or do without: `model: rules`."""
+
+    name: str = "rules"
+    revision: str | None = None
+    family: str | None = None
+    leaves_machine: bool = False
+    usd_per_million_tokens: tuple[float, float] | None = None
+
+    def open(self) -> AbstractContextManager[Answering]:
+        raise PipelineError("the rules answer no questions; give the step a language model")
+
+
+BACKEND = Rules
 
 
 @dataclass(frozen=True, kw_only=True)

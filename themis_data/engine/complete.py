@@ -1,0 +1,389 @@
+"""Asking language models about rows: questions out of shards, replies into the journal, answers beside the shards.
+
+Questions are written a file a shard by tasks; one process then asks whatever the journal does not hold, and writes the
+answers of each shard in the order of its rows. So a build that was killed goes on with what it had not been told, and
+every stage that comes after sees the same answers again.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.ipc
+
+from themis_data.dataset import write_tables
+from themis_data.engine.answers import OrderedAnswers
+from themis_data.engine.journal import Journal
+from themis_data.engine.marks import unmarked_batches
+from themis_data.engine.requests import Model, Reply, Request, request_key
+from themis_data.engine.rows import Complete
+from themis_data.engine.segment import Work
+from themis_data.engine.shuffle import Run, Shard, in_order
+from themis_data.errors import BudgetReached, StageError
+from themis_data.manifest import FileRecord, commit_file, temporary_beside
+from themis_data.schema import schema
+
+_QUESTION = pa.schema(
+    [
+        ("row_id", pa.string()),
+        ("slot", pa.string()),
+        ("model", pa.int32()),
+        ("samples", pa.int32()),
+        ("system", pa.large_string()),
+        ("user", pa.large_string()),
+        ("schema", pa.large_string()),
+        ("choices", pa.list_(pa.string())),
+        ("ticket", pa.string()),
+        ("keys", pa.list_(pa.string())),  # of its requests, one a sample
+    ]
+)
+_DEFAULTS = {"model": 0, "samples": 1}
+_MIN_BEFORE_GIVING_UP = 20  # failures; a run of fewer questions fails when all are asked
+
+
+@dataclass(kw_only=True)
+class Budget:
+    """What may be spent on answers in one build; what the journal already holds costs nothing."""
+
+    tokens: int | None = None  # of prompts and answers together; null for no bound
+    usd: float | None = None  # by the models' prices
+    spent_tokens: int = 0
+    spent_usd: float = 0.0
+
+    @property
+    def is_spent(self) -> bool:
+        return (self.tokens is not None and self.spent_tokens >= self.tokens) or (
+            self.usd is not None and self.spent_usd >= self.usd
+        )
+
+    def spend(self, model: Model, reply: Reply) -> None:
+        tokens_in, tokens_out = reply.tokens_in or 0, reply.tokens_out or 0
+        self.spent_tokens += tokens_in + tokens_out
+        price_in, price_out = model.usd_per_million_tokens or (0.0, 0.0)
+        self.spent_usd += (tokens_in * price_in + tokens_out * price_out) / 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completed:
+    """What asking gave: the answers of each shard, and counts for the record."""
+
+    files: list[FileRecord]
+    counts: dict[str, Any]
+    retryable: int  # questions without an answer that asking again may give
+    audit: dict[str, Any] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionTask:
+    """One input shard whose questions are to be written."""
+
+    run_folder: str
+    work: Work
+    shard: Shard
+    models: tuple[tuple[str, str | None], ...]  # name and revision of each
+    to: str
+
+
+def completed(
+    run: Run,
+    work: Work,
+    shards: Sequence[Shard],
+    *,
+    run_folder: Path,
+    scratch: Path,
+    to: Path,
+    progress: Callable[[int], Callable[[int], None]],
+    budget: Budget,
+) -> Completed:
+    """Ask what is not known yet, and write the answers of each shard to `to`.
+
+    Raises StageError when more than `max_failed` of the questions get no answer that can be read, or when the step's
+    audit finds a limit broken; BudgetReached when the budget is spent. All replies are kept in either case.
+    """
+    decision = _decision(work)
+    models = tuple((model.name, model.revision) for model in decision.models)
+    tasks = [
+        QuestionTask(
+            run_folder=str(run_folder),
+            work=work,
+            shard=shard,
+            models=models,
+            to=str(scratch / f"questions-{number:05d}.arrow"),
+        )
+        for number, shard in enumerate(shards)
+    ]
+    files = [Path(file) for file in in_order(run, write_questions, tasks, lambda _: None)]
+    with Journal(run_folder / "answers" / f"{decision.template}.journal") as journal:
+        asked = _ask(decision, work.step, files, journal, progress, budget)
+        return _write_answers(decision, work.step, shards, files, journal, asked, run_folder, to)
+
+
+def write_questions(task: QuestionTask) -> str:
+    """Write the questions about one shard's rows, a record batch for each batch of rows; gives the file's path."""
+    decision = _decision(task.work)
+    path = Path(task.to)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_beside(path)
+    batches = unmarked_batches(Path(task.run_folder), task.shard.path, list(decision.columns), task.shard.earlier_marks)
+    with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, _QUESTION) as writer:
+        for batch in batches:
+            for part in questions(decision, task.work.step, batch, task.models).to_batches():
+                writer.write_batch(part)
+    commit_file(temporary, path)
+    return task.to
+
+
+def questions(decision: Complete, step: str, rows: pa.Table, models: Sequence[tuple[str, str | None]]) -> pa.Table:
+    """The questions about some rows with every column and the keys of their requests.
+
+    Raises StageError when they are about other rows, or not in the order of the rows.
+    """
+    asked = decision.ask(rows)
+    place = pc.index_in(asked["row_id"], value_set=rows["row_id"].combine_chunks())
+    steps = pc.pairwise_diff(place.combine_chunks()) if len(place) else place
+    if place.null_count or pc.any(pc.less(steps, 0)).as_py():
+        raise StageError(f"step {step}: its questions are about other rows than it was given, or in another order")
+    columns = {}
+    for name, type_ in zip(_QUESTION.names[:-1], _QUESTION.types[:-1], strict=True):
+        if name in asked.column_names:
+            columns[name] = asked[name].cast(type_)
+        elif name in _DEFAULTS:
+            columns[name] = pa.array([_DEFAULTS[name]] * len(asked), type_)
+        else:
+            columns[name] = pa.nulls(len(asked), type_)
+    keys = [_keys(decision, question, models) for question in pa.table(columns).to_pylist()]
+    return pa.table({**columns, "keys": pa.array(keys, pa.list_(pa.string()))}, schema=_QUESTION)
+
+
+def _keys(decision: Complete, question: dict[str, Any], models: Sequence[tuple[str, str | None]]) -> list[str]:
+    name, revision = models[question["model"]]
+    return [
+        request_key(
+            template=decision.template,
+            model=name,
+            revision=revision,
+            system=question["system"],
+            user=question["user"],
+            sampling=decision.sampling,
+            schema=question["schema"],
+            choices=tuple(question["choices"] or ()),
+            wants_probabilities=decision.wants_probabilities,
+            sample=sample,
+        )
+        for sample in range(question["samples"])
+    ]
+
+
+def _decision(work: Work) -> Complete:
+    decision = work.operation().decision
+    assert isinstance(decision, Complete)
+    return decision
+
+
+def _batches(file: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    options = None
+    if columns is not None:
+        options = pa.ipc.IpcReadOptions(included_fields=[_QUESTION.get_field_index(name) for name in columns])
+    with pa.memory_map(str(file)) as mapped, pa.ipc.open_file(mapped, options=options) as reader:
+        for number in range(reader.num_record_batches):
+            yield pa.Table.from_batches([reader.get_batch(number)])
+
+
+@dataclass
+class _Asked:
+    """What one build asked, beside what it knew."""
+
+    requests: int = 0  # keys of all questions, each once
+    known: int = 0  # of them, in the journal before
+    failures: Counter[str] = field(default_factory=Counter)
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+def _ask(
+    decision: Complete,
+    step: str,
+    files: Sequence[Path],
+    journal: Journal,
+    progress: Callable[[int], Callable[[int], None]],
+    budget: Budget,
+) -> _Asked:
+    """Ask every model what the journal does not hold."""
+    open_of: list[set[str]] = [set() for _ in decision.models]
+    asked = _Asked()
+    for file in files:
+        for batch in _batches(file, ["model", "keys"]):
+            for place, keys in zip(batch["model"].to_pylist(), batch["keys"].to_pylist(), strict=True):
+                open_of[place].update(keys)
+    asked.requests = sum(map(len, open_of))
+    for wanted in open_of:
+        wanted -= journal.known(wanted)
+    asked.known = asked.requests - sum(map(len, open_of))
+    advance = progress(asked.requests)
+    advance(asked.known)
+    most_failed = max(_MIN_BEFORE_GIVING_UP, int(decision.max_failed * asked.requests))
+    for place, (model, wanted) in enumerate(zip(decision.models, open_of, strict=True)):
+        if not wanted or budget.is_spent:
+            continue
+        with model.open() as answer:
+            for replies in answer(_requests(decision, files, place, wanted, budget)):
+                journal.append(replies)
+                for reply in replies:
+                    budget.spend(model, reply)
+                    asked.tokens_in += reply.tokens_in or 0
+                    asked.tokens_out += reply.tokens_out or 0
+                    if reply.failure is not None:
+                        asked.failures[reply.failure] += 1
+                advance(len(replies))
+                if asked.failures.total() > most_failed:
+                    raise StageError(
+                        f"step {step}: {asked.failures.total()} of {asked.requests} questions got no answer "
+                        f"({_told(asked.failures)}), and at most {decision.max_failed:.1%} may fail (max_failed); the "
+                        f"last: {_last_failure(replies)}. The same command asks again what may then work"
+                    )
+    still_open = sum(len(wanted - journal.known(wanted)) for wanted in open_of)
+    if still_open and budget.is_spent:
+        raise BudgetReached(
+            f"step {step}: the budget is spent ({budget.spent_tokens:,} tokens, {budget.spent_usd:.2f} USD) with "
+            f"{asked.requests - still_open:,} of {asked.requests:,} questions answered; all answers are kept, and the "
+            f"same command goes on with a new budget"
+        )
+    if still_open:
+        raise StageError(f"step {step}: {still_open} questions were never answered; this is a fault of the backend")
+    return asked
+
+
+def _requests(
+    decision: Complete, files: Sequence[Path], place: int, wanted: set[str], budget: Budget
+) -> Iterator[Request]:
+    """The requests to one model that are wanted, each once; ends early where the budget does."""
+    seen: set[str] = set()
+    for file in files:
+        for batch in _batches(file):
+            if not any(key in wanted for keys in batch["keys"].to_pylist() for key in keys):
+                continue
+            for question in batch.to_pylist():
+                if question["model"] != place:
+                    continue
+                for key in question["keys"]:
+                    if budget.is_spent:
+                        return
+                    if key in wanted and key not in seen:
+                        seen.add(key)
+                        yield _request(decision, question, key)
+
+
+def _request(decision: Complete, question: dict[str, Any], key: str) -> Request:
+    return Request(
+        key=key,
+        system=question["system"],
+        user=question["user"],
+        sampling=decision.sampling,
+        schema=question["schema"],
+        choices=tuple(question["choices"] or ()),
+        wants_probabilities=decision.wants_probabilities,
+    )
+
+
+def _write_answers(
+    decision: Complete,
+    step: str,
+    shards: Sequence[Shard],
+    files: Sequence[Path],
+    journal: Journal,
+    asked: _Asked,
+    run_folder: Path,
+    to: Path,
+) -> Completed:
+    described = schema("answer")
+    failures: Counter[str] = Counter()
+    total = retryable = 0
+    audit = decision.audit() if decision.audit is not None else None
+
+    def answered(shard: Shard, file: Path) -> Iterator[pa.Table]:
+        nonlocal total, retryable
+        by_row = OrderedAnswers(_answers(decision, batch, journal) for batch in _batches(file))
+        for batch in unmarked_batches(run_folder, shard.path, list(decision.columns), shard.earlier_marks):
+            answers = by_row.of(batch["row_id"])
+            total += len(answers)
+            retryable += pc.sum(answers["is_retryable"]).as_py() or 0
+            failures.update(answers["failure"].drop_null().to_pylist())
+            if audit is not None:
+                audit.add(batch, answers)
+            yield described.conform(answers, f"step {step}")
+
+    records = [
+        write_tables(to / f"{number:05d}.parquet", described.arrow, answered(shard, file), relative_to=run_folder)
+        for number, (shard, file) in enumerate(zip(shards, files, strict=True))
+    ]
+    if failures.total() > decision.max_failed * total:
+        raise StageError(
+            f"step {step}: {failures.total()} of {total} questions got no answer that can be read "
+            f"({_told(failures)}), and at most {decision.max_failed:.1%} may fail (max_failed). The replies are in "
+            f"{run_folder / 'answers' / decision.template}.journal; another model, prompt or limit may help"
+        )
+    record = audit.record() if audit is not None else None
+    breaches = audit.breaches() if audit is not None else []
+    if breaches:
+        raise StageError(f"step {step}: its audit fails the step: " + "; ".join(breaches))
+    counts = {
+        "questions": total,
+        "requests": asked.requests,
+        "failures": dict(sorted(failures.items())),
+        "models": [{"model": m.name, "revision": m.revision, "family": m.family} for m in decision.models],
+    }
+    return Completed(files=records, counts=counts, retryable=retryable, audit=record)
+
+
+def _answers(decision: Complete, asked: pa.Table, journal: Journal) -> pa.Table:
+    """What the journal holds on some questions, one row an answer."""
+    replies = journal.find(key for keys in asked["keys"].to_pylist() for key in keys)
+    columns: dict[str, list[Any]] = {name: [] for name in schema("answer").names}
+    for question in asked.select(["row_id", "slot", "model", "ticket", "keys"]).to_pylist():
+        model = decision.models[question["model"]]
+        for sample, key in enumerate(question["keys"]):
+            for name, value in _answer(decision, question, model, sample, replies[key]).items():
+                columns[name].append(value)
+    return schema("answer").table(columns)
+
+
+def _answer(decision: Complete, question: dict[str, Any], model: Model, sample: int, reply: Reply) -> dict[str, Any]:
+    value, failure, detail = None, reply.failure, reply.detail
+    if reply.text is not None and decision.wants_probabilities:
+        value = reply.probabilities
+    elif reply.text is not None:
+        parsed = decision.parse(reply.text, question["ticket"])
+        value = parsed.value
+        if parsed.fault is not None:
+            word, _, rest = parsed.fault.partition(": ")
+            failure, detail = word, rest or None
+    return {
+        "row_id": reply.key,
+        "about": question["row_id"],
+        "slot": question["slot"],
+        "model": model.name,
+        "revision": model.revision,
+        "sample": sample,
+        "text": reply.text,
+        "value": None if failure is not None else json.dumps(value, ensure_ascii=False, sort_keys=True),
+        "failure": failure,
+        "detail": detail,
+        "is_retryable": reply.is_retryable,
+        "finish": reply.finish,
+        "tokens_in": reply.tokens_in,
+        "tokens_out": reply.tokens_out,
+    }
+
+
+def _told(failures: Counter[str]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in failures.most_common())
+
+
+def _last_failure(replies: Sequence[Reply]) -> str:
+    failed = [reply for reply in replies if reply.failure is not None]
+    return f"{failed[-1].failure}: {failed[-1].detail}" if failed else "see the journal"
