@@ -304,11 +304,10 @@ def _named_models(value: Any, models: Mapping[str, Model], where: str, hint: Any
     return tuple(models[name] for name in names) if takes_several else models[names[0]]
 
 
-def _check_asked(pipeline: Pipeline, where: str) -> None:
+def _check_models(pipeline: Pipeline, where: str) -> None:
     """Every step that asks has a language model to ask, and no secret leaves the machine."""
-    mined = [branch.steps for branch in pipeline.branches if branch.source.config.writes == "change"]
-    tracks = [(branch.steps, [()] if branch.steps in mined else []) for branch in pipeline.branches]
-    for steps, befores in [*tracks, (pipeline.merge, mined)]:
+    mined: list[Sequence[Step]] = [b.steps for b in pipeline.branches if b.source.config.writes == "change"]
+    for steps in (*(branch.steps for branch in pipeline.branches), pipeline.merge):
         for place, step in enumerate(steps):
             asked = [o.decision for o in step.config.apply(Rows()).operations if isinstance(o.decision, Complete)]
             models = [model for decision in asked for model in decision.models]
@@ -318,13 +317,13 @@ def _check_asked(pipeline: Pipeline, where: str) -> None:
                     f"{where}, step {step.id!r}: it asks a language model and has none; name one of the pipeline's "
                     f"`models` in its setting `models` or `model` (known: {known})"
                 )
-            is_far = any(model.leaves_machine for model in models)
-            for before in befores:
-                if is_far and "drop_secrets" not in [earlier.use for earlier in (*before, *steps[:place])]:
-                    raise PipelineError(
-                        f"{where}, step {step.id!r}: it sends mined text to another machine, and no `drop_secrets` "
-                        f"stands before it; put one into the phase `mine`"
-                    )
+            before = mined if steps is pipeline.merge else [()] if steps in mined else []
+            uses = [[earlier.use for earlier in (*own, *steps[:place])] for own in before]
+            if any(model.leaves_machine for model in models) and any("drop_secrets" not in own for own in uses):
+                raise PipelineError(
+                    f"{where}, step {step.id!r}: it sends mined text to another machine, and no `drop_secrets` stands "
+                    f"before it; put one into the phase `mine`"
+                )
 
 
 def _check(pipeline: Pipeline, where: str) -> None:
@@ -332,7 +331,7 @@ def _check(pipeline: Pipeline, where: str) -> None:
     ends = {}
     for branch in pipeline.branches:
         ends[branch.name] = _check_chain(branch.steps, branch.source.config.writes, branch.source.id, where)
-    _check_asked(pipeline, where)
+    _check_models(pipeline, where)
     kinds = set(ends.values())
     if len(kinds) > 1:
         raise PipelineError(f"{where}: the branches end in different schemas: {ends}; they can be merged only in one")
