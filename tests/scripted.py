@@ -19,6 +19,7 @@ class Scripted:
     family: str | None = "scripted"
     leaves_machine: bool = False
     usd_per_million_tokens: tuple[float, float] | None = None
+    gpus: int = 0
     asked: list[Request] = field(default_factory=list, metadata={WHERE_IT_RUNS: True}, compare=False)
 
     @contextmanager

@@ -14,7 +14,8 @@ from typing import Any, Protocol, TypeVar
 from themis_data import __version__
 from themis_data.dataset import RunFolder, is_intact
 from themis_data.engine import inline, on_ray
-from themis_data.engine.complete import Budget, completed
+from themis_data.engine.budget import Budget
+from themis_data.engine.complete import completed
 from themis_data.engine.link import linked
 from themis_data.engine.marks import write_marks
 from themis_data.engine.rows import ByKey, Complete

@@ -6,9 +6,13 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+if TYPE_CHECKING:
+    from themis_data.build import Built
+    from themis_data.pipeline import Pipeline
 
 app = typer.Typer(
     name="themis",
@@ -55,15 +59,39 @@ def _fail(message: str) -> NoReturn:
 
 
 @app.command()
-def plan(pipeline: PipelineName, set_: Overrides = None, out: Out = None, as_json: Json = False) -> None:
-    """Check a pipeline and print its steps and what would run; starts nothing."""
+def plan(
+    pipeline: PipelineName,
+    set_: Overrides = None,
+    out: Out = None,
+    probe: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Build up to the first step with open questions to language models, ask that many of them, and say "
+            "what the rest would cost.",
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Check a pipeline and print its steps and what would run; starts nothing without --probe."""
     from themis_data.pipeline import load_pipeline
     from themis_data.plan import plan as make_plan
-    from themis_data.report.tables import print_plan
+    from themis_data.report.tables import print_plan, print_rest
 
     loaded = load_pipeline(pipeline, set_ or ())
-    made = make_plan(loaded, _run_folder(out, loaded.name))
+    folder = _run_folder(out, loaded.name)
+    made = make_plan(loaded, folder)
+    if probe is not None:
+        from themis_data.engine.budget import Budget, BudgetReached
+
+        try:
+            _build(loaded, folder, budget=Budget(requests=probe))
+            made["probe"] = None
+        except BudgetReached as reached:
+            made["probe"] = {"step": reached.step, "models": reached.rest}
     _print_json(made) if as_json else print_plan(made)
+    if probe is not None and not as_json:
+        print_rest(made["probe"])
 
 
 @app.command()
@@ -77,29 +105,36 @@ def build(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Take a seeded sample of that many units of each source.")
     ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Stop asking language models after 200usd, 5000000tokens or 100requests; answers are kept."),
+    ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Ask again what got no answer in steps that are done.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Build a data set; goes on where an earlier build stopped, and skips what has not changed."""
-    from datetime import UTC, datetime
-
-    from themis_data.build import build as run_build
+    from themis_data.engine.budget import BudgetReached, read_budget
     from themis_data.pipeline import load_pipeline
-    from themis_data.report.progress import progress
-    from themis_data.report.tables import print_built
+    from themis_data.report.tables import print_built, print_rest
 
     loaded = load_pipeline(pipeline, set_ or ())
     folder = _run_folder(out, loaded.name)
-    with progress() as bars:
-        built = run_build(
+    try:
+        built = _build(
             loaded,
             folder,
-            progress=bars,
-            created_at=datetime.now(UTC).isoformat(timespec="seconds"),
             engine=engine,
             address=address,
             workers=workers,
             limit=limit,
+            budget=None if budget is None else read_budget(budget),
+            retry_failed=retry_failed,
         )
+    except BudgetReached as reached:
+        print_rest({"step": reached.step, "models": reached.rest})
+        raise
     _print_json(built.manifest) if as_json else print_built(built, folder)
 
 
@@ -202,6 +237,17 @@ def build_index(
     settings = IndexSettings(ngram=ngram)
     counts = write_index(read_sources(sources, columns), out, settings=settings, revisions=revisions(sources))
     _print_json(asdict(counts)) if as_json else print_index(counts, out)
+
+
+def _build(pipeline: "Pipeline", folder: Path, **settings: Any) -> "Built":
+    from datetime import UTC, datetime
+
+    from themis_data.build import build
+    from themis_data.report.progress import progress
+
+    with progress() as bars:
+        created_at = datetime.now(UTC).isoformat(timespec="seconds")
+        return build(pipeline, folder, progress=bars, created_at=created_at, **settings)
 
 
 def _run_folder(out: Path | None, name: str) -> Path:

@@ -44,10 +44,6 @@ class StageError(ThemisError, RuntimeError):
     """A step broke its contract: rows lost without a reason, a wrong schema, too many failures."""
 
 
-class BudgetReached(ThemisError, RuntimeError):
-    """The build stopped because what it may spend on language models is spent; the same command goes on."""
-
-
 class LockError(ThemisError, RuntimeError):
     """Another build holds the run folder, or the folder belongs to another pipeline."""
 

@@ -12,10 +12,10 @@ import pytest
 from builds import GivenTables, build_given, drops, marks, run_stage, stage_pipeline
 from scripted import Scripted
 
-from themis_data.engine.complete import Budget
+from themis_data.engine.budget import Budget, BudgetReached
 from themis_data.engine.requests import Reply, Request, Sampling
 from themis_data.engine.rows import Complete, Parsed, Rows
-from themis_data.errors import BudgetReached, StageError
+from themis_data.errors import StageError
 
 
 def shout(request: Request) -> str:
@@ -195,7 +195,7 @@ def test_the_budget_stops_the_build_and_a_new_one_goes_on(tmp_path):
         GivenTables.known[str(tmp_path)] = ([rows], None)
         build_given(stage_pipeline(tmp_path, Shouts(models=(model,))), tmp_path / "out", budget=budget)
 
-    with pytest.raises(BudgetReached, match=r"20 tokens, 0.00 USD\) with 2 of 5 questions answered"):
+    with pytest.raises(BudgetReached, match=r"2 requests, 20 tokens, 0.00 USD\) with 2 of 5 questions answered"):
         build(Budget(tokens=15))
     assert 2 == len(model.asked)
 

@@ -6,9 +6,10 @@ every stage that comes after sees the same answers again.
 """
 
 import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,14 @@ import pyarrow.ipc
 
 from themis_data.dataset import write_tables
 from themis_data.engine.answers import OrderedAnswers
+from themis_data.engine.budget import Budget, BudgetReached, Meter
 from themis_data.engine.journal import Journal
 from themis_data.engine.marks import unmarked_batches
 from themis_data.engine.requests import Model, Reply, Request, request_key
 from themis_data.engine.rows import Complete
 from themis_data.engine.segment import Work
 from themis_data.engine.shuffle import Run, Shard, in_order
-from themis_data.errors import BudgetReached, StageError
+from themis_data.errors import StageError
 from themis_data.manifest import FileRecord, commit_file, temporary_beside
 from themis_data.schema import schema
 
@@ -44,28 +46,6 @@ _QUESTION = pa.schema(
 )
 _DEFAULTS = {"model": 0, "samples": 1}
 _MIN_BEFORE_GIVING_UP = 20  # failures; a run of fewer questions fails when all are asked
-
-
-@dataclass(kw_only=True)
-class Budget:
-    """What may be spent on answers in one build; what the journal already holds costs nothing."""
-
-    tokens: int | None = None  # of prompts and answers together; null for no bound
-    usd: float | None = None  # by the models' prices
-    spent_tokens: int = 0
-    spent_usd: float = 0.0
-
-    @property
-    def is_spent(self) -> bool:
-        return (self.tokens is not None and self.spent_tokens >= self.tokens) or (
-            self.usd is not None and self.spent_usd >= self.usd
-        )
-
-    def spend(self, model: Model, reply: Reply) -> None:
-        tokens_in, tokens_out = reply.tokens_in or 0, reply.tokens_out or 0
-        self.spent_tokens += tokens_in + tokens_out
-        price_in, price_out = model.usd_per_million_tokens or (0.0, 0.0)
-        self.spent_usd += (tokens_in * price_in + tokens_out * price_out) / 1e6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,8 +99,8 @@ def completed(
     ]
     files = [Path(file) for file in in_order(run, write_questions, tasks, lambda _: None)]
     with Journal(run_folder / "answers" / f"{decision.template}.journal") as journal:
-        asked = _ask(decision, work.step, files, journal, progress, budget)
-        return _write_answers(decision, work.step, shards, files, journal, asked, run_folder, to)
+        requests = _ask(decision, work.step, files, journal, progress, budget)
+        return _write_answers(decision, work.step, shards, files, journal, requests, run_folder, to)
 
 
 def write_questions(task: QuestionTask) -> str:
@@ -194,17 +174,6 @@ def _batches(file: Path, columns: Sequence[str] | None = None) -> Iterator[pa.Ta
             yield pa.Table.from_batches([reader.get_batch(number)])
 
 
-@dataclass
-class _Asked:
-    """What one build asked, beside what it knew."""
-
-    requests: int = 0  # keys of all questions, each once
-    known: int = 0  # of them, in the journal before
-    failures: Counter[str] = field(default_factory=Counter)
-    tokens_in: int = 0
-    tokens_out: int = 0
-
-
 def _ask(
     decision: Complete,
     step: str,
@@ -212,50 +181,56 @@ def _ask(
     journal: Journal,
     progress: Callable[[int], Callable[[int], None]],
     budget: Budget,
-) -> _Asked:
-    """Ask every model what the journal does not hold."""
-    open_of: list[set[str]] = [set() for _ in decision.models]
-    asked = _Asked()
+) -> int:
+    """Ask every model what the journal does not hold; gives the number of all requests, each counted once."""
+    wanted: list[set[str]] = [set() for _ in decision.models]
     for file in files:
         for batch in _batches(file, ["model", "keys"]):
             for place, keys in zip(batch["model"].to_pylist(), batch["keys"].to_pylist(), strict=True):
-                open_of[place].update(keys)
-    asked.requests = sum(map(len, open_of))
-    for wanted in open_of:
-        wanted -= journal.known(wanted)
-    asked.known = asked.requests - sum(map(len, open_of))
-    advance = progress(asked.requests)
-    advance(asked.known)
-    most_failed = max(_MIN_BEFORE_GIVING_UP, int(decision.max_failed * asked.requests))
-    for place, (model, wanted) in enumerate(zip(decision.models, open_of, strict=True)):
-        if not wanted or budget.is_spent:
+                wanted[place].update(keys)
+    total = sum(map(len, wanted))
+    for keys in wanted:
+        keys -= journal.known(keys)
+    advance = progress(total)
+    advance(total - sum(map(len, wanted)))
+    most_failed = max(_MIN_BEFORE_GIVING_UP, int(decision.max_failed * total))
+    meters: list[Meter] = []
+    failures: Counter[str] = Counter()
+    for place, (model, keys) in enumerate(zip(decision.models, wanted, strict=True)):
+        meters.append(Meter(model=model, open=len(keys)))
+        if not keys or budget.is_spent:
             continue
+        if budget.requests is not None:  # keys are hashes: the smallest of them are a random sample
+            keys = set(sorted(keys)[: budget.requests - budget.spent_requests])
         with model.open() as answer:
-            for replies in answer(_requests(decision, files, place, wanted, budget)):
+            started = time.monotonic()
+            for replies in answer(_requests(decision, files, place, keys, budget)):
                 journal.append(replies)
                 for reply in replies:
                     budget.spend(model, reply)
-                    asked.tokens_in += reply.tokens_in or 0
-                    asked.tokens_out += reply.tokens_out or 0
+                    meters[-1].count(reply)
                     if reply.failure is not None:
-                        asked.failures[reply.failure] += 1
+                        failures[reply.failure] += 1
                 advance(len(replies))
-                if asked.failures.total() > most_failed:
+                if failures.total() > most_failed:
                     raise StageError(
-                        f"step {step}: {asked.failures.total()} of {asked.requests} questions got no answer "
-                        f"({_told(asked.failures)}), and at most {decision.max_failed:.1%} may fail (max_failed); the "
-                        f"last: {_last_failure(replies)}. The same command asks again what may then work"
+                        f"step {step}: {failures.total()} of {total} questions got no answer ({_told(failures)}), and "
+                        f"at most {decision.max_failed:.1%} may fail (max_failed); the last: {_last_failure(replies)}. "
+                        f"The same command asks again what may then work"
                     )
-    still_open = sum(len(wanted - journal.known(wanted)) for wanted in open_of)
+            meters[-1].seconds = time.monotonic() - started
+    still_open = sum(len(keys - journal.known(keys)) for keys in wanted)
     if still_open and budget.is_spent:
         raise BudgetReached(
-            f"step {step}: the budget is spent ({budget.spent_tokens:,} tokens, {budget.spent_usd:.2f} USD) with "
-            f"{asked.requests - still_open:,} of {asked.requests:,} questions answered; all answers are kept, and the "
-            f"same command goes on with a new budget"
+            f"step {step}: the budget is spent ({budget.spent_requests:,} requests, {budget.spent_tokens:,} tokens, "
+            f"{budget.spent_usd:.2f} USD) with {total - still_open:,} of {total:,} questions answered; all answers are "
+            f"kept, and the same command goes on with a new budget",
+            step,
+            [meter.rest() for meter in meters],
         )
     if still_open:
         raise StageError(f"step {step}: {still_open} questions were never answered; this is a fault of the backend")
-    return asked
+    return total
 
 
 def _requests(
@@ -296,7 +271,7 @@ def _write_answers(
     shards: Sequence[Shard],
     files: Sequence[Path],
     journal: Journal,
-    asked: _Asked,
+    requests: int,
     run_folder: Path,
     to: Path,
 ) -> Completed:
@@ -333,7 +308,7 @@ def _write_answers(
         raise StageError(f"step {step}: its audit fails the step: " + "; ".join(breaches))
     counts = {
         "questions": total,
-        "requests": asked.requests,
+        "requests": requests,
         "failures": dict(sorted(failures.items())),
         "models": [{"model": m.name, "revision": m.revision, "family": m.family} for m in decision.models],
     }

@@ -134,6 +134,11 @@ class Model(Protocol):
         """Price of a million tokens of prompts and of answers, in US dollars; null where nobody said."""
         ...
 
+    @property
+    def gpus(self) -> int:
+        """GPUs that it holds while it is open; 0 for a server and for a CPU."""
+        ...
+
     def open(self) -> AbstractContextManager[Answering]:
         """Whatever answers, ready to be asked: an engine, or a session with a server."""
         ...

@@ -38,6 +38,7 @@ class Rules:
     family: str | None = None
     leaves_machine: bool = False
     usd_per_million_tokens: tuple[float, float] | None = None
+    gpus: int = 0
 
     def open(self) -> AbstractContextManager[Answering]:
         raise PipelineError("the rules answer no questions; give the step a language model")

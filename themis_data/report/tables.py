@@ -167,6 +167,30 @@ def _who(step: str, use: str) -> str:
     return visible(step) if step == use else f"{visible(step)} ({visible(use)})"
 
 
+def print_rest(probe: Mapping[str, Any] | None) -> None:
+    """What the open questions of a step would take, of each model that was asked a few; null where none is open."""
+    out = console()
+    if probe is None:
+        say(out, "no step has open questions to language models")
+        return
+    say(out, f"step {visible(probe['step'])}: what the open questions would take (expected, and 9 cases in 10)", HEAD)
+    table = grid("model", "asked", "failed", "open", "tokens in", "tokens out", "USD", "hours", "GPU-hours")
+    for rest in probe["models"]:
+        amounts = [
+            *(_amount(rest[name], "{:,.0f}") for name in ("tokens_in", "tokens_out")),
+            *(_amount(rest[name], "{:,.2f}") for name in ("usd", "hours", "gpu_hours")),
+        ]
+        fill(table, [visible(rest["model"]), *(f"{rest[name]:,}" for name in ("asked", "failed", "open")), *amounts])
+    out.print(table)
+
+
+def _amount(range_: Sequence[float] | None, form: str) -> str:
+    if range_ is None:
+        return "unknown"
+    low, expected, high = (form.format(number) for number in range_)
+    return f"{expected} ({low} to {high})"
+
+
 def print_built(built: "Built", folder: Path) -> None:
     """What a build made and where, what it could not read, and what to type next."""
     out = console()
