@@ -219,3 +219,28 @@ def test_the_key_of_a_folder_stays_and_is_its_own(tmp_path):
 def test_a_folder_without_a_finished_build_has_no_manifest(tmp_path):
     with pytest.raises(ManifestError, match="holds no finished build; run 'themis build' with this --out first"):
         RunFolder(tmp_path).manifest()
+
+
+def test_a_copy_of_a_run_repeats_nothing_and_leaves_the_first_alone(tmp_path):
+    write_tables(tmp_path / "a" / "segments" / "x" / "1.parquet", SCHEMA, [table_of(["a"])], relative_to=tmp_path)
+    (tmp_path / "a" / "answers").mkdir()
+    (tmp_path / "a" / "answers" / "judge.journal").write_text("line\n", encoding="utf-8")
+    (tmp_path / "a" / "dataset").mkdir()
+    (tmp_path / "a" / "dataset" / "manifest.json").write_text("{}", encoding="utf-8")
+
+    RunFolder(tmp_path / "a").copy_to(RunFolder(tmp_path / "b"))
+    with open(tmp_path / "b" / "answers" / "judge.journal", "a", encoding="utf-8") as journal:
+        journal.write("another\n")
+
+    assert ["a"] == read_table(tmp_path / "b" / "segments" / "x" / "1.parquet")["text"].to_pylist()
+    assert "line\n" == (tmp_path / "a" / "answers" / "judge.journal").read_text(encoding="utf-8")
+    assert not (tmp_path / "b" / "dataset").exists()
+
+
+def test_a_run_is_not_copied_over_another(tmp_path):
+    for name in ("a", "b"):
+        with RunFolder(tmp_path / name).locked("p"):
+            pass
+
+    with pytest.raises(LockError, match="b is not empty; give another --out"):
+        RunFolder(tmp_path / "a").copy_to(RunFolder(tmp_path / "b"))

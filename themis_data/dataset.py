@@ -3,6 +3,7 @@
 OUT/run.json                    which pipeline this folder holds
 OUT/segments/SEGMENT/*.parquet  rows, drops and marks; *.json their records
 OUT/side/SCHEMA/STEP/*.parquet  side tables, for example every commit that was walked
+OUT/answers/*.journal           every reply of a language model, by its request; goes only when a user removes it
 OUT/dataset/                    what is published: one folder a configuration, manifest.json, README.md
 OUT/tmp/                        scratch of the running build
 """
@@ -12,6 +13,7 @@ import fcntl
 import hashlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -266,6 +268,26 @@ class RunFolder:
         if foreign:
             raise LockError(f"{self.root} is not empty and holds no build (found {foreign[:5]}); give another --out")
         write_record(path, {"pipeline": pipeline})
+
+    def copy_to(self, other: "RunFolder") -> None:
+        """Make another folder hold all that this one does; a build there then repeats only what its settings change.
+
+        Shards are linked where the file system can, since nothing ever writes into one. The finished data set is left
+        behind. Raises LockError when the other folder is not empty.
+        """
+        if other.root.exists() and any(other.root.iterdir()):
+            raise LockError(f"{other.root} is not empty; give another --out")
+        for path in sorted(p for p in self.root.rglob("*") if p.is_file() and not is_temporary(p)):
+            top = path.relative_to(self.root).parts[0]
+            if top in ("dataset", "tmp", ".lock"):
+                continue
+            to = other.root / path.relative_to(self.root)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            if top in ("segments", "side") and path.suffix == ".parquet":
+                with contextlib.suppress(OSError):
+                    os.link(path, to)
+                    continue
+            shutil.copy2(path, to)
 
     def key(self) -> bytes:
         """16 secret bytes of this folder: hashes made with them cannot be matched with those of another.
