@@ -26,6 +26,17 @@ class Wheel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Toolchain:
+    """How one program in a language is built and run, in a folder that holds it and nothing else."""
+
+    file: str  # name that the program's file has
+    build: tuple[str, ...] = ()  # command; none for a language that is interpreted
+    command: tuple[str, ...]
+    memory_mib: int = 1024  # address space; some runtimes reserve far more than they use
+    needs: str  # what to install, in the words of a Debian package
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DefinitionRule:
     """How a syntax node of one type defines something that has a name."""
 
@@ -75,6 +86,7 @@ class Language:
     max_error_share: float | None = None  # 0..1, share of unparsed bytes above which the parse gate rejects a side
     known_supersets: str | None = None  # what the grammar accepts beyond the language
     front_end: tuple[str, ...] = ()  # command of the language's own compiler that checks syntax; see `front_ends`
+    toolchain: Toolchain | None = None  # null: programs in it cannot be run
     front_end_alone: bool = True  # false: it needs the rest of the project to accept a good file
 
 
@@ -180,6 +192,9 @@ def _read(path: Path) -> Language:
     for name, value in content.items():
         if name == "wheel":
             values[name] = Wheel(**value)
+        elif name == "toolchain":
+            words: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
+            values[name] = Toolchain(**words)
         elif name == "definition_nodes":
             values[name] = MappingProxyType({node: DefinitionRule(**rule) for node, rule in value.items()})
         elif name == "value_nodes":
