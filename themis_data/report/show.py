@@ -96,6 +96,8 @@ def _print(out: Console, row: dict[str, Any], steps: list[dict[str, Any]], *, fu
         elif step["outcome"] == "published":
             say(out, f"published: {visible(step['detail'])}", GOOD, indent=2)
     _fields(out, row, _LABEL)
+    for judgement in row.get("judgements") or ():
+        say(out, f"{visible(judgement['kind']):<14} {visible(_said(judgement))}", indent=2)
     if kind == "change":
         _block(out, "message", row["message"], full=full)
         _diff(out, row["old_contents"], row["new_contents"], "before", "after", full=full)
@@ -126,6 +128,21 @@ def _fields(out: Console, row: dict[str, Any], names: Iterable[str]) -> None:
         elif isinstance(value, list):
             value = ", ".join(value)
         say(out, f"{name:<14} {visible(value)}", indent=2)
+
+
+def _said(judgement: dict[str, Any]) -> str:
+    """What a model said, in words: its verdict or why there is none, and what it saw."""
+    says = judgement["verdict"] or f"none ({judgement['failure']})"
+    if judgement["rating"] is not None:
+        says += f", {judgement['rating']} of 5"
+    if judgement["probability"] is not None:
+        says += f", {judgement['probability']:.2f} for chosen"
+    if judgement["single_intent"] is False:
+        says += ", several intents"
+    shown = f", {judgement['shown_first']} shown first" if judgement["shown_first"] else ""
+    return (
+        f"{says}, by {judgement['criterion']} ({judgement['model']}{', blind' if judgement['is_blind'] else ''}{shown})"
+    )
 
 
 def _block(out: Console, title: str, text: str | None, *, full: bool) -> None:
