@@ -16,6 +16,7 @@ class Scripted:
     answer: Callable[[Request], str | Reply] = field(metadata={WHERE_IT_RUNS: True})
     name: str = "scripted"
     revision: str | None = "1"
+    variant: str | None = None
     family: str | None = "scripted"
     leaves_machine: bool = False
     usd_per_million_tokens: tuple[float, float] | None = None

@@ -63,7 +63,8 @@ def _canonical(value: Any) -> Any:
     if isinstance(value, set | frozenset):
         return sorted(_canonical(item) for item in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {"class": type(value).__name__, **settings_that_matter(value)}
+        identity = {"identity": _canonical(value.identity())} if hasattr(value, "identity") else {}
+        return {"class": type(value).__name__, **settings_that_matter(value), **identity}
     raise TypeError(f"cannot fingerprint a {type(value).__name__}: {value!r}; use JSON types, tuples or dataclasses")
 
 

@@ -29,7 +29,12 @@ def requests_of(decision: Complete, rows: pa.Table) -> list[Request]:
             "choices": tuple(question.get("choices") or ()),
             "wants_probabilities": decision.wants_probabilities,
         }
-        known = {"template": decision.template, "model": model.name, "revision": model.revision}
+        known = {
+            "template": decision.template,
+            "model": model.name,
+            "revision": model.revision,
+            "variant": model.variant,
+        }
         for sample in range(1 if question.get("samples") is None else question["samples"]):
             key = request_key(**known, **asked, sample=sample)
             found[key] = Request(key=key, **asked)

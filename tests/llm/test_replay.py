@@ -98,7 +98,7 @@ def test_what_was_recorded_is_the_identity_and_where_it_lies_is_not(tmp_path):
     other = answering(tmp_path / "3", "Qwen/Qwen3-8B", lambda one: "y", [request()])
 
     assert one.identity() == same.identity() != other.identity()
-    assert {"model": "Qwen/Qwen3-8B", "revision": None, "family": "qwen"} == settings_that_matter(one)
+    assert {"model": "Qwen/Qwen3-8B", "revision": None, "variant": None, "family": "qwen"} == settings_that_matter(one)
     assert ("Qwen/Qwen3-8B", False) == (one.name, one.leaves_machine)
 
 

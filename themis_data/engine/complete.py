@@ -65,7 +65,7 @@ class QuestionTask:
     run_folder: str
     work: Work
     shard: Shard
-    models: tuple[tuple[str, str | None], ...]  # name and revision of each
+    models: tuple[tuple[str, str | None, str | None], ...]  # name, revision and variant of each
     to: str
 
 
@@ -86,7 +86,7 @@ def completed(
     audit finds a limit broken; BudgetReached when the budget is spent. All replies are kept in either case.
     """
     decision = _decision(work)
-    models = tuple((model.name, model.revision) for model in decision.models)
+    models = tuple((model.name, model.revision, model.variant) for model in decision.models)
     tasks = [
         QuestionTask(
             run_folder=str(run_folder),
@@ -118,7 +118,9 @@ def write_questions(task: QuestionTask) -> str:
     return task.to
 
 
-def questions(decision: Complete, step: str, rows: pa.Table, models: Sequence[tuple[str, str | None]]) -> pa.Table:
+def questions(
+    decision: Complete, step: str, rows: pa.Table, models: Sequence[tuple[str, str | None, str | None]]
+) -> pa.Table:
     """The questions about some rows with every column and the keys of their requests.
 
     Raises StageError when they are about other rows, or not in the order of the rows.
@@ -140,13 +142,16 @@ def questions(decision: Complete, step: str, rows: pa.Table, models: Sequence[tu
     return pa.table({**columns, "keys": pa.array(keys, pa.list_(pa.string()))}, schema=_QUESTION)
 
 
-def _keys(decision: Complete, question: dict[str, Any], models: Sequence[tuple[str, str | None]]) -> list[str]:
-    name, revision = models[question["model"]]
+def _keys(
+    decision: Complete, question: dict[str, Any], models: Sequence[tuple[str, str | None, str | None]]
+) -> list[str]:
+    name, revision, variant = models[question["model"]]
     return [
         request_key(
             template=decision.template,
             model=name,
             revision=revision,
+            variant=variant,
             system=question["system"],
             user=question["user"],
             sampling=decision.sampling,

@@ -22,12 +22,16 @@ _MERGE_AT = 100_000  # new keys held in a dictionary before they join the sorted
 
 
 class Journal:
-    """The replies to one template's requests. One process writes at a time; about 30 bytes of memory a reply."""
+    """The replies to one template's requests. One process writes at a time; about 30 bytes of memory a reply.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: BinaryIO = open(path, "a+b")  # noqa: SIM115  closed by close()
+    `is_read_only` leaves the file as it is, for replies that belong to another build.
+    """
+
+    def __init__(self, path: Path, *, is_read_only: bool = False) -> None:
+        self._path, self._is_read_only = path, is_read_only
+        if not is_read_only:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        self._file: BinaryIO = open(path, "rb" if is_read_only else "a+b")  # noqa: SIM115  closed by __exit__
         self._keys = np.zeros(0, "S16")
         self._places = np.zeros(0, np.int64)
         self._new: dict[bytes, int] = {}
@@ -93,7 +97,8 @@ class Journal:
         place = 0
         for line in self._file:
             if not line.endswith(b"\n"):
-                self._file.truncate(place)
+                if not self._is_read_only:
+                    self._file.truncate(place)
                 break
             key = _packed(line[:_KEY].decode("ascii", "replace"))
             # In JSON the quotes of a text are escaped, so no text can hold this.

@@ -56,6 +56,7 @@ def request_key(
     template: str,
     model: str,
     revision: str | None,
+    variant: str | None,
     system: str | None,
     user: str,
     sampling: Sampling,
@@ -66,7 +67,7 @@ def request_key(
 ) -> str:
     """32 hex digits of everything that bears on an answer. A greedy answer does not depend on the seed."""
     drawn = asdict(sampling) | ({"seed": 0} if sampling.temperature == 0.0 else {})
-    asked = [template, model, revision, system, user, schema, list(choices), wants_probabilities]
+    asked = [template, model, revision, variant, system, user, schema, list(choices), wants_probabilities]
     return digest([*asked, drawn, sample])
 
 
@@ -117,6 +118,11 @@ class Model(Protocol):
     @property
     def revision(self) -> str | None:
         """Which weights exactly: a commit or a digest; null where the backend cannot know."""
+        ...
+
+    @property
+    def variant(self) -> str | None:
+        """What else bears on its answers, such as a field that every body has; null for the plain model."""
         ...
 
     @property

@@ -137,6 +137,15 @@ class Http:
             return None
         return self.usd_per_million_in, self.usd_per_million_out
 
+    @property
+    def variant(self) -> str | None:
+        extra = json.loads(self.extra_body)
+        return f"extra_body {json.dumps(extra, sort_keys=True)}" if extra else None
+
+    @property
+    def gpus(self) -> int:
+        return 0
+
     @contextmanager
     def open(self) -> Iterator[Answering]:
         """A session with the servers. Answers one iterable of requests at a time.

@@ -1,20 +1,19 @@
 """Answers that were recorded before: a build without a model, a key or a network, or once more what others paid for."""
 
 import itertools
-import zlib
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+from themis_data.engine.journal import Journal
 from themis_data.engine.requests import Answering, Reply, Request
-from themis_data.errors import CorruptData, ThemisError
+from themis_data.errors import ThemisError
 from themis_data.fingerprint import model_digest, where_it_runs
 from themis_data.llm.families import family_of
 
 _BATCH: Final = 256  # requests looked up at a time
-_Place = tuple[Path, int]  # a file, and the byte at which a line begins
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +29,7 @@ class Replay:
     )
     model: Annotated[str, "name of the model that was recorded"]
     revision: Annotated[str | None, "revision of the model that was recorded"] = None
+    variant: Annotated[str | None, "variant of the model that was recorded, as its backend gives it"] = None
     family: Annotated[str | None, "who made the model, in a word; null: told by its name where that is known"] = None
 
     def __post_init__(self) -> None:
@@ -48,6 +48,10 @@ class Replay:
     def usd_per_million_tokens(self) -> tuple[float, float] | None:
         return 0.0, 0.0
 
+    @property
+    def gpus(self) -> int:
+        return 0
+
     def identity(self) -> dict[str, Any]:
         """Digests of the journals, in whatever folder they lie."""
         return {path.name: model_digest(path) for path in self._files()}
@@ -55,14 +59,18 @@ class Replay:
     @contextmanager
     def open(self) -> Iterator[Answering]:
         """Looks replies up. Raises ThemisError where there is no journal, and CorruptData where a reply is damaged."""
-        places = _index(self._files())
+        with ExitStack() as stack:
+            journals = [stack.enter_context(Journal(path, is_read_only=True)) for path in self._files()]
 
-        def answer(requests: Iterable[Request]) -> Iterator[list[Reply]]:
-            source = iter(requests)
-            while batch := list(itertools.islice(source, _BATCH)):
-                yield [self._reply(request, places.get(request.key)) for request in batch]
+            def answer(requests: Iterable[Request]) -> Iterator[list[Reply]]:
+                source = iter(requests)
+                while batch := list(itertools.islice(source, _BATCH)):
+                    found: dict[str, Reply] = {}
+                    for journal in journals:
+                        found |= journal.find(request.key for request in batch)
+                    yield [found.get(request.key) or self._not_recorded(request) for request in batch]
 
-        yield answer
+            yield answer
 
     def _files(self) -> list[Path]:
         path = Path(self.path)
@@ -74,41 +82,9 @@ class Replay:
             )
         return files
 
-    def _reply(self, request: Request, place: _Place | None) -> Reply:
-        if place is None:
-            detail = f"no answer of {self.model} ({self.revision or 'no revision'}) to this request in {self.path}"
-            return Reply(key=request.key, failure="not_recorded", detail=detail)
-        return _read(request.key, *place)
+    def _not_recorded(self, request: Request) -> Reply:
+        detail = f"no answer of {self.model} ({self.revision or 'no revision'}) to this request in {self.path}"
+        return Reply(key=request.key, failure="not_recorded", detail=detail)
 
 
 BACKEND = Replay
-
-
-def _index(files: Iterable[Path]) -> dict[str, _Place]:
-    """Where the last reply to each request stands; failures that asking again may mend are none."""
-    places: dict[str, _Place] = {}
-    for path in files:
-        with path.open("rb") as file:
-            place = 0
-            for line in file:
-                key = line.partition(b" ")[0].decode("ascii", "replace")
-                if not line.endswith(b"\n"):
-                    break  # a crash cut it short
-                # In JSON the quotes of a text are escaped, so no text can hold this.
-                if b'"is_retryable":true' in line:
-                    places.pop(key, None)
-                else:
-                    places[key] = path, place
-                place += len(line)
-    return places
-
-
-def _read(key: str, path: Path, place: int) -> Reply:
-    with path.open("rb") as file:
-        file.seek(place)
-        line = file.readline()
-    _, _, checked = line.rstrip(b"\n").partition(b" ")
-    crc, _, said = checked.partition(b" ")
-    if crc != b"%08x" % zlib.crc32(said):
-        raise CorruptData(f"{path}: the reply at byte {place} is damaged; copy the file again from where it came")
-    return Reply.from_json(key, said.decode("utf-8", "surrogatepass"))

@@ -35,6 +35,7 @@ class Rules:
 
     name: str = "rules"
     revision: str | None = None
+    variant: str | None = None
     family: str | None = None
     leaves_machine: bool = False
     usd_per_million_tokens: tuple[float, float] | None = None
