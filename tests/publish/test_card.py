@@ -37,6 +37,7 @@ def manifest(**changes: Any) -> dict[str, Any]:
             {"criterion": "all", "language": "all", "pairs": 12, "chosen_longer": 0.25, "length_accuracy": 0.75},
             {"criterion": "all", "language": "Python", "pairs": 12, "chosen_longer": 0.5, "length_accuracy": 0.5},
         ],
+        "segments": [],
         "funnel": [
             {
                 "track": "commits",

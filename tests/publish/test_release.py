@@ -47,7 +47,7 @@ def publish(root: Path, tables: Sequence[pa.Table], **how: Any) -> tuple[RunFold
         InlineEngine().run,
         records(folder, tables),
         recipe=recipe,
-        report={"funnel": []},
+        report={"funnel": [], "segments": []},
         created_at="2026-01-02T03:04:05+00:00",
         advance=lambda count: None,
         **HOW | how,

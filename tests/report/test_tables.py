@@ -75,6 +75,7 @@ def manifest(**changes: Any) -> dict[str, Any]:
         "fingerprint": "f" * 32, "rows": 3,
         "sources": [{"step": "git", "use": "git_history", "warnings": [], "unreadable": [],
                      "read": [{"name": "example.org/a/b", "tips": [], "commits": 1234}]}],
+        "segments": [],
         "funnel": [funnel("git", 1234, 10, {"merge": 1000, "added": 224}), funnel("keep_dates", 10, 10, {}),
                    funnel("classify_commits", 10, 3, {"no_criterion": 7}), funnel("later", 0, 0, {})],
         "counts": {

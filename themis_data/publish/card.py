@@ -7,6 +7,7 @@ from typing import Any
 import jinja2
 
 from themis_data import criteria
+from themis_data.publish.asked import asked
 from themis_data.publish.gates import gates
 from themis_data.publish.layouts import features, layout
 from themis_data.schema import schema
@@ -40,6 +41,7 @@ def card(manifest: Mapping[str, Any]) -> str:
         language=_LANGUAGE_TAG,
         slices=slices,
         gates=gates(manifest),
+        asked=asked(manifest),
         demo_rows=int(manifest["counts"]["demo_only"].get("true", 0)),
         titles={c.name: c.title for c in criteria.all_criteria().values()},
         default_features=features(schema(layout("default").schema)) if "default" in manifest["configs"] else {},

@@ -13,6 +13,8 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
+from themis_data.publish.asked import asked
+
 if TYPE_CHECKING:
     from themis_data.benchmark_index import IndexCounts
     from themis_data.build import Built
@@ -275,6 +277,7 @@ def print_manifest(manifest: Mapping[str, Any]) -> None:
     _print_funnel(out, manifest["funnel"])
     _print_counts(out, manifest["counts"])
     _print_audit(out, manifest["audit"])
+    _print_asked(out, manifest)
     _print_configs(out, manifest["configs"])
     if not rows:
         _say_where_rows_went(out, manifest["funnel"])
@@ -444,6 +447,20 @@ def _print_audit(out: Console, audit: Sequence[Mapping[str, Any]]) -> None:
         )
     out.print(table)
     say(out, "length accuracy: how often the better of 'longer wins' and 'shorter wins' is right; chance is 50 %", SOFT)
+
+
+def _print_asked(out: Console, manifest: Mapping[str, Any]) -> None:
+    for step in asked(manifest):
+        _title(out, f"Asked by {visible(step.step)}: {', '.join(map(visible, step.models))}")
+        lost = ", ".join(f"{number:,} {visible(reason)}" for reason, number in step.failures.items())
+        say(out, f"{count(step.questions, 'question')}, without a readable answer: {lost or 'none'}", indent=2)
+        table = grid("", "", ("", "right"), "", ("", "right"))
+        table.show_header = False
+        for measure in step.measures:
+            between = "" if measure.low is None else f"{measure.low:.3f} to {measure.high:.3f}"
+            of = "" if measure.count is None else f"of {measure.count:,}"
+            fill(table, [f"  {visible(measure.name)}", visible(measure.model), f"{measure.value:.3f}", between, of])
+        out.print(table)
 
 
 def _print_configs(out: Console, configs: Mapping[str, Mapping[str, Any]]) -> None:
