@@ -8,7 +8,16 @@ from typing import ClassVar
 
 import pyarrow as pa
 import pytest
-from builds import build_given, build_here, given_pipeline, made_repository, pipeline_file, published, themis
+from builds import (
+    build_given,
+    build_here,
+    given_pipeline,
+    made_repository,
+    pipeline_file,
+    preferences,
+    published,
+    themis,
+)
 
 from themis_data.dataset import RunFolder, read_table, write_tables
 from themis_data.engine.rows import Rows
@@ -16,6 +25,7 @@ from themis_data.errors import LockError, ManifestError
 from themis_data.fingerprint import digest
 from themis_data.manifest import read_record, shard_record, write_record
 from themis_data.pipeline import Branch, Step, Write
+from themis_data.schema import schema
 from themis_data.verify import clean, verify
 
 
@@ -230,6 +240,38 @@ def test_a_configuration_that_lost_rows_is_found(out):
 
     [fault] = faults(out)
     assert fault.startswith("manifest: the configuration trl has ")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Makes preferences of marks: two judgements of the first row, none of the others."""
+
+    reads: ClassVar[str] = "mark"
+    writes: ClassVar[str] = "preference"
+    version: ClassVar[int] = 1
+
+    def apply(self, rows: Rows) -> Rows:
+        numbers = {"sample": 0, "is_blind": True, "rating": None, "single_intent": None, "probability": None}
+        said = dict.fromkeys(schema("judgement").names, "x") | numbers
+        return rows.map(
+            lambda table: preferences(
+                table, judgements=[[said, said] if i == "a" else None for i in table["row_id"].to_pylist()]
+            )
+        )
+
+
+def test_a_configuration_with_several_rows_a_pair_has_no_fault(tmp_path):
+    write = Write(configs=("judgements",))
+    pipeline = given_pipeline(tmp_path, [[("a", "g"), ("b", "g")]], Judged(), publish=False, write=write)
+    build_given(pipeline, tmp_path / "out")
+
+    assert [] == faults(tmp_path / "out")
+
+    def lose(manifest):
+        manifest["configs"]["judgements"]["rows"] -= 1
+
+    sign(tmp_path / "out", lose)
+    assert 1 == len(faults(tmp_path / "out"))
 
 
 def test_published_columns_of_another_schema_are_found(out):

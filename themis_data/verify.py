@@ -121,10 +121,11 @@ def _check_funnel(manifest: dict[str, Any], shards: dict[str, list[ShardRecord]]
             yield f"segment {name}: its shards hold {counted} rows, the manifest says {last[0]['rows_out']}"
     for name, config in manifest["configs"].items():
         written = sum(file["rows"] for file in config["files"])
-        if written + config["left_out"] != manifest["rows"]:
+        pairs = config.get("pairs", written)  # earlier versions had no configuration with several rows a pair
+        if pairs + config["left_out"] != manifest["rows"] or config["rows"] != written:
             yield (
-                f"manifest: the configuration {name} has {written} rows and left out {config['left_out']}, "
-                f"the data set has {manifest['rows']}"
+                f"manifest: the configuration {name} has {pairs} pairs in {written} rows and left out "
+                f"{config['left_out']}; it says {config['rows']} rows, and the data set has {manifest['rows']} pairs"
             )
 
 

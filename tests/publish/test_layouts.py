@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,6 +24,12 @@ ASPECTS = [
     "Helpfulness",
     "Harmlessness",
 ]
+
+
+def judgement(**said: Any) -> dict[str, Any]:
+    """A vote, with what a test says of it."""
+    vote = {"answer": "0", "kind": "vote", "model": "m", "criterion": "runtime_efficiency", "sample": 0}
+    return dict.fromkeys(schema("judgement").names) | vote | {"is_blind": True, "verdict": "chosen"} | said
 
 
 def test_the_default_features_are_those_of_the_paper() -> None:
@@ -100,9 +107,16 @@ def test_a_default_row_holds_the_pair() -> None:
 
 
 def test_rows_in_a_language_without_a_label_are_left_out_of_the_default_alone() -> None:
-    rows = preferences({"row_id": "a"}, {"row_id": "b", "language": "Rust"}, {"row_id": "c", "language": "Go"})
+    said = [judgement()]
+    rows = preferences(
+        {"row_id": "a", "judgements": said},
+        {"row_id": "b", "language": "Rust", "judgements": said},
+        {"row_id": "c", "language": "Go", "judgements": said},
+    )
 
-    assert {"default": ["a", "c"]} | {name: ["a", "b", "c"] for name in ("lineage", "signatures", "trl")} == {
+    assert {"default": ["a", "c"]} | {
+        name: ["a", "b", "c"] for name in ("judgements", "lineage", "signatures", "trl")
+    } == {
         name: layout(name).convert(rows)["idx" if name == "default" else "id"].to_pylist() for name in known_layouts()
     }
 
@@ -152,13 +166,36 @@ def test_lineage_leads_back_to_the_commit_and_names_the_criterion_by_its_title()
     }
 
 
+def test_judgements_have_a_row_an_answer_and_none_for_a_pair_that_nobody_was_asked_about() -> None:
+    rows = preferences(
+        {"row_id": "b", "judgements": [judgement(answer="3", model="n"), judgement(answer="2", sample=1),
+                                       judgement(answer="1")]},
+        {"row_id": "c"},
+        {"row_id": "d", "judgements": []},
+        {"row_id": "a", "judgements": [judgement(answer="1", verdict=None, failure="not_json")]},
+    )  # fmt: skip
+    found = layout("judgements").convert(rows)
+
+    assert [("a", "1"), ("b", "1"), ("b", "2"), ("b", "3")] == list(
+        zip(found["id"].to_pylist(), found["answer"].to_pylist(), strict=True)
+    )
+    assert {"id": "a"} | judgement(answer="1", verdict=None, failure="not_json") == found.to_pylist()[0]
+
+
+def test_judgements_are_published_with_all_that_a_pair_keeps_of_them() -> None:
+    assert ["id", *schema("judgement").names] == schema("published_judgements").names
+    assert [column.doc for column in schema("judgement").columns] == [
+        column.doc for column in schema("published_judgements").columns[1:]
+    ]
+
+
 def test_lineage_has_neither_texts_nor_people() -> None:
     assert set() == {"prompt", "chosen", "rejected", "system", "author_hash", "message"} & set(
         layout("lineage").arrow.names
     )
 
 
-@pytest.mark.parametrize("name", ["default", "lineage", "trl"])
+@pytest.mark.parametrize("name", ["default", "judgements", "lineage", "trl"])
 def test_no_rows_give_no_rows_of_the_same_schema(name: str) -> None:
     found = layout(name).convert(schema("preference").empty())
 

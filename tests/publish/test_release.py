@@ -187,6 +187,23 @@ def test_rows_that_a_configuration_cannot_hold_are_counted(tmp_path: Path) -> No
     }
 
 
+def test_of_a_configuration_with_several_rows_a_pair_the_pairs_are_counted(tmp_path: Path) -> None:
+    numbers = {"sample": 0, "is_blind": True, "rating": None, "single_intent": None, "probability": None}
+    said = dict.fromkeys(schema("judgement").names, "x") | numbers
+    rows = preferences(
+        {"row_id": "a", "judgements": [said, said]}, {"row_id": "b", "judgements": [said]}, {"row_id": "c"}
+    )
+    folder, manifest = publish(tmp_path, [rows], configs=("default", "judgements"))
+
+    assert {"default": (3, 3, 0), "judgements": (3, 2, 1)} == {
+        name: (config["rows"], config["pairs"], config["left_out"]) for name, config in manifest["configs"].items()
+    }
+    assert ["a", "a", "b"] == sorted(row["id"] for own in files(folder, "judgements").values() for row in own)
+    assert "1 pairs are not in the configuration `judgements`: pairs that no language model was asked about." in (
+        folder.published / "README.md"
+    ).read_text(encoding="utf-8")
+
+
 def test_the_manifest_says_what_every_file_must_hold(tmp_path: Path) -> None:
     folder, manifest = publish(tmp_path, [made()])
 

@@ -46,6 +46,7 @@ def card(manifest: Mapping[str, Any]) -> str:
         titles={c.name: c.title for c in criteria.all_criteria().values()},
         default_features=features(schema(layout("default").schema)) if "default" in manifest["configs"] else {},
         columns={name: schema(c["schema"]).columns for name, c in manifest["configs"].items()},
+        lacks={name: layout(name).lacks for name in manifest["configs"]},
         splits=sorted(manifest["write"]["splits"]),
     )
 

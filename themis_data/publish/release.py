@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pyarrow.compute as pc
 
 from themis_data.dataset import RunFolder, is_intact, read_table, write_tables
 from themis_data.engine.shuffle import read_partition, write_partitions
@@ -42,6 +43,14 @@ class _Final:
     splits: tuple[str, ...]
     configs: tuple[str, ...]
     to: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Written:
+    """One shard of one configuration, and how many pairs have rows in it."""
+
+    file: FileRecord
+    pairs: int
 
 
 def written(
@@ -128,16 +137,17 @@ def release(
         )
         for number in range(shards * len(splits))
     ]
-    results: dict[int, dict[str, FileRecord]] = dict(run(_write_final, final))
+    results: dict[int, dict[str, _Written]] = dict(run(_write_final, final))
     total = sum(r.rows.rows for r in records)
-    files = {name: [asdict(results[number][name]) for number in sorted(results)] for name in configs}
+    shards_of = {name: [results[number][name] for number in sorted(results)] for name in configs}
     described = {
         name: {
             "folder": layout(name).folder,
             "schema": layout(name).schema,
-            "files": files[name],
-            "rows": sum(f["rows"] for f in files[name]),
-            "left_out": total - sum(f["rows"] for f in files[name]),
+            "files": [asdict(shard.file) for shard in shards_of[name]],
+            "rows": sum(shard.file.rows for shard in shards_of[name]),
+            "pairs": sum(shard.pairs for shard in shards_of[name]),
+            "left_out": total - sum(shard.pairs for shard in shards_of[name]),
         }
         for name in configs
     }
@@ -187,19 +197,19 @@ def _place(group: str, task: _Regroup) -> int:
     return split * task.shards + int(uniform(task.seed, "shard", group) * task.shards)
 
 
-def _write_final(task: _Final) -> dict[str, FileRecord]:
+def _write_final(task: _Final) -> dict[str, _Written]:
     table = schema("preference").empty()
     if task.files:
         table = read_partition(task.files, task.number)
     table = table.sort_by([(name, "ascending") for name in SORT]).combine_chunks()
     split, index = task.splits[task.number // task.shards], task.number % task.shards
     place = Path(task.to)
-    return {
-        name: write_tables(
-            place / layout(name).folder / f"{split}-{index:05d}-of-{task.shards:05d}.parquet",
-            layout(name).arrow,
-            [layout(name).convert(table).cast(layout(name).arrow)],
-            relative_to=place,
-        )
-        for name in task.configs
-    }
+    written = {}
+    for name in task.configs:
+        own = layout(name)
+        rows = own.convert(table)
+        pairs = pc.count_distinct(rows[schema(own.schema).key[0]]).as_py() if own.explodes else len(rows)
+        path = place / own.folder / f"{split}-{index:05d}-of-{task.shards:05d}.parquet"
+        file = write_tables(path, own.arrow, [rows.cast(own.arrow)], relative_to=place)
+        written[name] = _Written(file=file, pairs=pairs)
+    return written

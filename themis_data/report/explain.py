@@ -20,6 +20,7 @@ from themis_data.dataset import RunFolder
 from themis_data.errors import CorruptData, MissingExtra, ThemisError, UnknownName
 from themis_data.lookup import find
 from themis_data.manifest import FileRecord, read_record, shard_record
+from themis_data.publish.layouts import layout
 from themis_data.report.tables import BAD, GOOD, HEAD, LOUD, SOFT, console, count, decoded, say, settings, visible
 from themis_data.schema import schema
 
@@ -434,7 +435,7 @@ class _Story:
         for row_id in live:
             files = places.get(row_id, {})
             lacks = [name for name in configs if name not in files]
-            without = f" Left out of {', '.join(lacks)}, whose labels lack its language or criterion." if lacks else ""
+            without = "".join(f" Left out of {name}, as are all {layout(name).lacks}." for name in lacks)
             if files:
                 listed = "; ".join(f"{name}: {file}" for name, file in files.items())
                 sentence = f"It is in {', '.join(files)}.{without}"

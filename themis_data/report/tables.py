@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from themis_data.publish.asked import asked
+from themis_data.publish.layouts import layout
 
 if TYPE_CHECKING:
     from themis_data.benchmark_index import IndexCounts
@@ -472,8 +473,9 @@ def _print_configs(out: Console, configs: Mapping[str, Mapping[str, Any]]) -> No
         files = f"{len(config['files']):,}"
         fill(table, [visible(name), visible(config["folder"]), files, f"{config['rows']:,}", left_out, size])
     out.print(table)
-    if any(config["left_out"] for config in configs.values()):
-        say(out, "left out: pairs whose language or criterion the configuration's labels lack; the others have them")
+    for name, config in configs.items():
+        if config["left_out"]:
+            say(out, f"left out of {visible(name)}: {layout(name).lacks}; the others have them")
 
 
 def _say_sample(out: Console, manifest: Mapping[str, Any]) -> None:

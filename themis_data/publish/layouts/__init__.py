@@ -14,13 +14,16 @@ from themis_data.schema import Schema, schema
 class Layout:
     """One configuration.
 
-    `convert` gives the rows of the schema it publishes, in order; rows that it cannot hold (a language the published
-    label does not have) are left out, and counted by whoever writes them.
+    `convert` gives the rows of the schema it publishes, in order; pairs that it cannot hold (a language the published
+    label does not have) are left out, and counted by whoever writes them. With `explodes` a pair may have any number of
+    rows, together under its id, which is the first column of the schema's key; without, it has one at most.
     """
 
     folder: str  # under the data set
     schema: str
     convert: Callable[[pa.Table], pa.Table]
+    explodes: bool = False
+    lacks: str = "pairs whose language or criterion its labels lack"  # which ones are left out, where some are
 
     @property
     def arrow(self) -> pa.Schema:
