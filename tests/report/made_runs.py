@@ -189,3 +189,33 @@ def _pair(row_id: str, parent: str) -> dict[str, Any]:
     text = {column.name: "x" for column in schema("pair").columns if "string" in column.type}
     return {**text, "row_id": row_id, "parent_ids": [parent], "also_matches": [], "committed_at": 0, "strength": 1.0,
             "changed_share": 0.5, "demo_only": False}  # fmt: skip
+
+
+def judgement(verdict: str | None = "chosen", **said: Any) -> dict[str, Any]:
+    """One vote on a pair."""
+    vote = {"answer": "0", "kind": "vote", "model": "m", "criterion": "runtime_efficiency", "sample": 0}
+    return dict.fromkeys(schema("judgement").names) | vote | {"is_blind": True, "verdict": verdict} | said
+
+
+def judged_run(folder: Path, *segments: pa.Table, drops: dict[str, str] | None = None) -> Path:
+    """A run folder written by hand whose segments wrote these rows of one schema, one after the other.
+
+    The last one dropped `drops`: row id -> reason.
+    """
+    entries, funnel = [], []
+    for number, table in enumerate(segments):
+        place, name = folder / "segments" / f"s{number}", f"s{number}"
+        last = number == len(segments) - 1
+        gone = drops if last and drops else {}
+        dropped = schema("drop").table({"row_id": list(gone), "step": ["judge_pairs"] * len(gone),
+                                        "reason": list(gone.values()), "parent_ids": [[]] * len(gone)})  # fmt: skip
+        write_record(place / "0.json", ShardRecord(
+            name="0", fingerprint="0", made_from="", side={}, steps=(),
+            rows=write_tables(place / "0.parquet", table.schema, [table], relative_to=folder),
+            drops=write_tables(place / "0.drops.parquet", dropped.schema, [dropped], relative_to=folder),
+        ))  # fmt: skip
+        entries.append({"name": name, "reads": f"s{number - 1}" if number else "",
+                        "shards": [{"record": f"segments/{name}/0.json"}]})  # fmt: skip
+        funnel.append({"track": "made", "segment": name, "step": "judge_pairs" if last else "git"})
+    write_record(folder / "dataset/manifest.json", {"segments": entries, "funnel": funnel})
+    return folder

@@ -174,11 +174,11 @@ class Audit:
             {"row_id": list(self._gold), "gold": list(self._gold.values())},
             schema={"row_id": pl.String, "gold": pl.String},
         )
-        judged = _majorities(real, "row_id", *_CELL).join(known, on="row_id")
+        judged = majorities(real, "row_id", *_CELL).join(known, on="row_id")
         return _part(judged, "gold", pl.col("majority") == pl.col("gold"), pl.lit(True))
 
     def _add_models(self, real: pl.DataFrame) -> None:
-        votes = _majorities(real.filter(pl.col("kind") == "vote"), "row_id", *_CELL)
+        votes = majorities(real.filter(pl.col("kind") == "vote"), "row_id", *_CELL)
         ratings = (
             real.filter(pl.col("rating").is_not_null())
             .group_by("row_id", *_CELL)
@@ -462,7 +462,7 @@ def _row_wise(real: pl.DataFrame) -> Iterator[pl.DataFrame]:
     yield _part(real, "chosen_when_shorter", agrees, says & differs & ~is_longer)
 
 
-def _majorities(frame: pl.DataFrame, *keys: str) -> pl.DataFrame:
+def majorities(frame: pl.DataFrame, *keys: str) -> pl.DataFrame:
     """The verdict with more votes than either other, for each key; a tie where there is none. Unread ones do not
     count, and a key without a verdict is not there."""
     votes = (
@@ -470,9 +470,14 @@ def _majorities(frame: pl.DataFrame, *keys: str) -> pl.DataFrame:
         .group_by(keys)
         .agg(*((pl.col("verdict") == verdict).sum().cast(pl.Int64).alias(f"num_{verdict}") for verdict in VERDICTS))
     )
+    return votes.with_columns(majority=most_votes())
+
+
+def most_votes() -> pl.Expr:
+    """The verdict with more votes than either other, by `num_chosen`, `num_rejected` and `num_tie`; else tie."""
     chosen, rejected, ties = (pl.col(f"num_{verdict}") for verdict in VERDICTS)
-    return votes.with_columns(
-        majority=pl.when((chosen > rejected) & (chosen > ties))
+    return (
+        pl.when((chosen > rejected) & (chosen > ties))
         .then(pl.lit("chosen"))
         .when((rejected > chosen) & (rejected > ties))
         .then(pl.lit("rejected"))
@@ -481,7 +486,7 @@ def _majorities(frame: pl.DataFrame, *keys: str) -> pl.DataFrame:
 
 
 def _orders(real: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    votes = _majorities(
+    votes = majorities(
         real.filter((pl.col("kind") == "vote") & pl.col("shown_first").is_not_null()), "row_id", *_CELL, "shown_first"
     )
     first = votes.filter(pl.col("shown_first") == "chosen").select("row_id", *_CELL, one="majority")
