@@ -1,6 +1,7 @@
 """What the audit of judgements measures, on judgements written down by hand."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,14 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
 
-from themis_data.errors import ManifestError
+from themis_data.errors import ManifestError, PipelineError
 from themis_data.llm.audit import Audit, Limits, read_gold
 from themis_data.manifest import write_record
 from themis_data.schema import schema
 
-NO_LIMITS = dict.fromkeys(Limits.__dataclass_fields__)
+NO_LIMITS = dict.fromkeys(field.name for field in fields(Limits))
 MORE = {"row_id": "a", "language": "Go", "chosen_chars": 100, "rejected_chars": 100, "canary": None, "generator": None}
 VOTE = {
     "answer": "0",
@@ -407,6 +409,16 @@ def test_one_bad_language_is_told_where_all_together_hold_the_limit() -> None:
         "pairs that flip with the order, by votes, criterion runtime_efficiency, language Ruby: 1.000 (0.796 to 1.000) "
         "of 15 pairs; the limit is at most 0.25",
     ] == sorted(found, key=len)
+
+
+def test_a_limit_that_is_no_share_or_misspelt_is_an_error() -> None:
+    with pytest.raises(PipelineError, match="limits, max_flip_rate: 25 is not between 0 and 1"):
+        Limits(max_flip_rate=25.0)
+    with pytest.raises(ValidationError, match="max_flips"):
+        TypeAdapter(Limits).validate_python({"max_flips": 0.1})
+    assert Limits(min_alpha=-0.5, max_flip_rate=None) == TypeAdapter(Limits).validate_python(
+        {"min_alpha": -0.5, "max_flip_rate": None}
+    )
 
 
 def test_one_bad_model_is_told_beside_good_ones() -> None:

@@ -163,6 +163,7 @@ def test_a_row_that_no_configuration_holds_is_told_as_left_out(handmade: Handmad
     last = explain(handmade.folder, "a" * 32)["steps"][-1]
 
     assert (last["step"], last["outcome"], last["reason"]) == ("write", "dropped", "left_out")
+    assert last["explanation"] == "Left out of default, as are all pairs whose language or criterion its labels lack."
 
 
 def test_shards_that_the_manifest_does_not_name_do_not_count(handmade: Handmade) -> None:

@@ -12,7 +12,7 @@ import pytest
 from builds import changes, pairs
 from hypothesis import given
 from hypothesis import strategies as st
-from made_runs import judged_run, judgement
+from made_runs import Small, judged_run, judgement
 
 from themis_data.errors import ThemisError
 from themis_data.llm.audit import read_gold
@@ -112,6 +112,14 @@ def test_each_criterion_in_each_language_gets_as_many(tmp_path: Path) -> None:
         ("security_hardness", "Python"): (3, 5),
     } == found.cells
     assert 8 == found.pairs == len(lines(tmp_path / "a.csv"))
+
+
+def test_a_sheet_is_made_of_what_a_build_publishes(tmp_path: Path, small: Small) -> None:
+    found = export_gold(small.folder, tmp_path / "sheet.csv")
+
+    published = [i for path in (small.folder / "dataset/lineage").glob("*.parquet") for i in pq.read_table(path)["id"]]
+    assert sorted(map(str, published)) == sorted(line["row_id"] for line in lines(tmp_path / "sheet.csv"))
+    assert found.pairs == small.built.manifest["rows"] > 0
 
 
 def test_a_seed_gives_the_same_sheet_and_another_seed_another(tmp_path: Path) -> None:

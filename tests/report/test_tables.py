@@ -149,7 +149,10 @@ def test_the_audit_shows_slices_over_all_languages(capsys: pytest.CaptureFixture
 
 
 def test_left_out_rows_of_a_configuration_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    assert ["default", "data", "1", "2", "1", "1.5"] in [line.split() for line in inspected(capsys)]
+    found = inspected(capsys)
+
+    assert ["default", "data", "1", "2", "1", "1.5"] in [line.split() for line in found]
+    assert "left out of default: pairs whose language or criterion its labels lack; the others have them" in found
 
 
 def test_unreadable_sources_and_warnings_are_the_last_words(capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,15 +30,15 @@ gold                pairs whose verdict by most answers is what people said, of 
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from themis_data.errors import ManifestError
+from themis_data.errors import ManifestError, PipelineError
 from themis_data.llm.agreement import Coincidences, Share, difference, fold_of, rounded
 from themis_data.manifest import read_record
 
@@ -73,7 +73,9 @@ _Cell = tuple[str, str, str, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Beyond which the judgements are not to be used. Null: no limit."""
+    """Beyond which the judgements are not to be used. Null: no limit. Raises PipelineError for one that is no share."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}  # a misspelt limit in a pipeline is an error
 
     # A judge that names the side it sees first, or guesses, flips half of the pairs or more: at a quarter, every second
     # verdict could be a guess.
@@ -92,6 +94,12 @@ class Limits:
     min_gold_agreement: Annotated[float | None, "share of pairs judged as people judged them, 0 to 1"] = 0.7
     # As many as a step may leave without an answer.
     max_unreadable: Annotated[float | None, "share of replies without a verdict, 0 to 1"] = 0.05
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value, lowest = getattr(self, field.name), -1.0 if field.name == "min_alpha" else 0.0
+            if value is not None and not lowest <= value <= 1.0:
+                raise PipelineError(f"limits, {field.name}: {value:g} is not between {lowest:g} and 1")
 
 
 def read_gold(path: Path) -> dict[str, str]:

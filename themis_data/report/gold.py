@@ -54,8 +54,10 @@ class Exported:
 def export_gold(folder: Path, out: Path, *, per_cell: int = PER_CELL, seed: int = 0) -> Exported:
     """Write a sheet of pairs of a finished build to label: as many of each criterion in each language.
 
-    `out` ends in .csv, or in .jsonl for Argilla (each line is what `rg.Record.from_dict` takes). Which pairs, in which
-    order, and which side is A is drawn from the seed and the ids. Raises ThemisError for another ending, and where the
+    `out` ends in .csv, or in .jsonl for Argilla: each line is what `rg.Record.from_dict` takes, for a data set with the
+    text fields criterion, prompt, answer_a and answer_b, the term metadata language, and the label questions better (A,
+    B, tie, unsure) and criterion_right (yes, no). Which pairs, in which order, and which side is A is drawn from the
+    seed and the ids. Raises ThemisError for another ending, and where the
     build has no pairs; ManifestError where there is no finished build.
     """
     if out.suffix not in (".csv", ".jsonl"):
