@@ -2,8 +2,16 @@
 
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import jinja2
+
+
+class Messages(NamedTuple):
+    """What a language model is told: its task, which is the same for many rows, and the row."""
+
+    system: str
+    user: str
 
 
 @cache
@@ -20,3 +28,12 @@ def _environment() -> jinja2.Environment:
 def render(template: str, **values: object) -> str:
     """The text of a template, without white space at its ends."""
     return _environment().get_template(f"{template}.j2").render(**values).strip()
+
+
+def render_messages(template: str, **values: object) -> Messages:
+    """The blocks `system` and `user` of a template, without white space at their ends."""
+    found = _environment().get_template(f"{template}.j2")
+    system, user = (
+        "".join(found.blocks[block](found.new_context(dict(values)))).strip() for block in ("system", "user")
+    )
+    return Messages(system=system, user=user)
