@@ -198,6 +198,60 @@ def clean(
     print(f"{'would remove' if dry_run else 'removed'} {files} files, {size / 1e6:.1f} MB")
 
 
+@app.command()
+def rejudge(
+    pipeline: PipelineName,
+    from_: Annotated[Path, typer.Option("--from", help="The run folder of a finished build of this pipeline.")],
+    out: Annotated[Path, typer.Option(help="A new run folder.")],
+    set_: Overrides = None,
+    as_json: Json = False,
+) -> None:
+    """Build again with another judge or rubric (--set), over what was stored, and say which verdicts changed."""
+    from themis_data.dataset import RunFolder
+    from themis_data.pipeline import load_pipeline
+    from themis_data.report.rejudge import compare, print_compared
+
+    loaded = load_pipeline(pipeline, set_ or ())
+    if not (out / "run.json").exists():  # else an earlier call was interrupted, and the build goes on
+        with RunFolder(from_).locked(loaded.name):
+            RunFolder(from_).copy_to(RunFolder(out))
+    _build(loaded, out)
+    report = compare(from_, out)
+    _print_json(report) if as_json else print_compared(report)
+
+
+gold = typer.Typer(no_args_is_help=True, help="Let people label a blind sample of the pairs, and read it back.")
+app.add_typer(gold, name="gold")
+
+
+@gold.command(name="export")
+def gold_export(
+    folder: Folder,
+    out: Annotated[Path, typer.Option(help="The sheet to write: .csv for a spreadsheet, .jsonl for Argilla.")],
+    per_cell: Annotated[int, typer.Option(min=1, help="Pairs of each criterion in each language, at most.")] = 20,
+    seed: Annotated[int, typer.Option(help="Of the sample and of which side stands first.")] = 0,
+) -> None:
+    """Write a sheet of pairs in random order, without saying which side is the chosen one."""
+    from themis_data.report.gold import export_gold, print_exported
+
+    print_exported(export_gold(folder, out, per_cell=per_cell, seed=seed), out)
+
+
+@gold.command(name="read")
+def gold_read(
+    sheets: Annotated[list[Path], typer.Argument(help="Sheets that people filled in.")],
+    from_: Annotated[Path, typer.Option("--from", help="The run folder they were exported from.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for gold.json and gold.parquet; the sheet's own.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Read sheets back: how far people agree with the labels, with one another and with the models."""
+    from themis_data.report.gold import print_gold, read_gold_sheets, write_gold
+
+    found = read_gold_sheets(sheets, from_)
+    write_gold(found, out if out is not None else sheets[0].parent)
+    _print_json(found.report) if as_json else print_gold(found.report)
+
+
 @app.command(name="build-index")
 def build_index(
     sources: Annotated[
