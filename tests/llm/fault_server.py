@@ -195,6 +195,7 @@ def fault_server(*, seed: int = 0, share: float = 0.0, latency_s: float = 0.0) -
             yield FaultServer(port=int(process.stdout.readline()))
         finally:
             process.stdin.close()  # it ends by itself, also when the test is killed
+            process.wait()  # leaving `with` by an interrupt would wait for a quarter of a second only
 
 
 async def _serve(seed: int, share: float, latency_s: float) -> None:
