@@ -704,3 +704,11 @@ def test_twenty_kills_repeat_at_most_the_requests_that_were_open_each(tmp_path):
     again = kill_and_ask_again(tmp_path, num_requests=6_000, concurrency=64, kill_at=[137 + 290 * n for n in range(20)])
 
     print(f"\nsent again after each of 20 kills, with 64 open: {again[1:]}")
+
+
+def test_what_bears_on_answers_beside_the_model_is_its_variant():
+    assert None is Http(model="m").variant
+    assert (
+        'structured none; extra_body {"a": 1, "b": 2}'
+        == Http(model="m", structured="none", extra_body='{"b": 2, "a": 1}').variant
+    )

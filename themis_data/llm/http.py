@@ -140,7 +140,9 @@ class Http:
     @property
     def variant(self) -> str | None:
         extra = json.loads(self.extra_body)
-        return f"extra_body {json.dumps(extra, sort_keys=True)}" if extra else None
+        said = [f"structured {self.structured}"] if self.structured != "vllm" else []
+        said += [f"extra_body {json.dumps(extra, sort_keys=True)}"] if extra else []
+        return "; ".join(said) or None
 
     @property
     def gpus(self) -> int:
