@@ -7,7 +7,7 @@ from importlib import resources
 import pytest
 
 from themis_data.code import sandbox
-from themis_data.code.python_tests import BugSearch, Task, TestTally, fault, find_bugs, tallies, tally
+from themis_data.code.python_tests import BugSearch, Task, TestTally, covered_lines, fault, find_bugs, tallies, tally
 from themis_data.code.sandbox import Limits
 from themis_data.errors import SandboxError
 
@@ -201,3 +201,32 @@ def test_a_reference_that_fails_its_test_gets_no_bugs() -> None:
     broken = Task(entry_point="double", reference="def double(x):\n    return x + 2\n", test=DOUBLE.test)
     (search,) = find_bugs([broken], seed=0)
     assert (search.bugs, search.rejected, search.reference.passed_all) == ([], {}, False)
+
+
+def test_lines_that_the_test_runs_are_known() -> None:
+    reference = (
+        "def sign(x):\n"
+        "    def far(y):\n"
+        "        return y > 9\n"
+        "    if x < 0:\n"
+        "        return -1\n"
+        "    total = sum(\n"
+        "        [x, 1]\n"
+        "    )\n"
+        "    while total > 5:\n"
+        "        total -= 1\n"
+        "    return 1 if x > 0 else 0\n"
+    )
+    test = "def check(candidate):\n    assert candidate(1) == 1\n    assert candidate(0) == 0\n"
+    (lines,) = covered_lines([Task(entry_point="sign", reference=reference, test=test)])
+    assert lines is not None
+    assert {1, 3, 5, 10}.isdisjoint(lines)
+    assert {2, 4, 6, 7, 8, 9, 11} == lines
+
+
+def test_what_no_test_reaches_is_not_changed() -> None:
+    reference = "def f(x):\n    if x > 5:\n        return x * 100 + 7 - 4\n    return x + 1\n"
+    test = "def check(candidate):\n    assert candidate(1) == 2\n    assert candidate(-1) == 0\n"
+    (search,) = find_bugs([Task(entry_point="f", reference=reference, test=test)], seed=0, max_bugs=9, max_tries=99)
+    assert {2, 4} >= {bug.mutant.line for bug in search.bugs}
+    assert sum(search.rejected.values()) < 15

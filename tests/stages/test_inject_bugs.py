@@ -27,8 +27,8 @@ def _needs_a_sandbox() -> None:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Any]], list[tuple]]:
-    """Pairs of three tasks with tests, and the drops."""
-    rows = tasks(TASK, TASK | {"demo_only": True, "task": "Tasks/demo"}, TASK | {"tests": None})
+    """Pairs of two tasks with tests, and the drops."""
+    rows = tasks(TASK, TASK | {"demo_only": True, "task": "Tasks/demo"}, TASK | {"tests": None, "entry_point": None})
     written, dropped = run_stage(tmp_path_factory.mktemp("bugs"), InjectBugs(max_per_task=2, seed=3), rows)
     return written.to_pylist(), dropped
 
@@ -98,15 +98,39 @@ def test_benchmark_material_stays_marked(made: tuple) -> None:
     assert {("0", False), ("1", True)} == {(pair["parent_ids"][0], pair["demo_only"]) for pair in pairs}
 
 
-def test_a_task_without_tests_is_dropped(made: tuple) -> None:
+def test_a_task_without_anything_to_run_is_dropped(made: tuple) -> None:
     assert [("2", "no_tests", None)] == made[1]
+
+
+def test_without_tests_the_rejected_side_returns_something_else_for_some_inputs(tmp_path: Path) -> None:
+    written, dropped = run_stage(tmp_path, InjectBugs(max_per_task=2), tasks(TASK | {"tests": None}))
+
+    assert dropped == []
+    assert 2 == len(written)
+    for pair in written.to_pylist():
+        assert ("differential", "share_of_inputs_differing") == (pair["evidence"], pair["strength_unit"])
+        assert 1.0 > pair["strength"] > 0.0
+        assert pair["label_detail"].endswith("inputs give another result")
+        right, wrong = {}, {}
+        exec(pair["chosen"], right)
+        exec(pair["rejected"], wrong)
+        same = [right["clamp"](x) == wrong["clamp"](x) for x in (*range(-10, 110), 9.5, 10.25)]
+        assert {True, False} == set(same)
 
 
 @pytest.mark.parametrize(
     ("task", "expected"),
     [
         pytest.param({"entry_point": None}, ("no_tests", None), id="nothing to call"),
-        pytest.param({"language": "Go"}, ("not_python", "Go"), id="another language"),
+        pytest.param({"language": "Go"}, ("not_executable", "Go"), id="another language"),
+        pytest.param(
+            {"tests": None, "solution": "def clamp(*, x):\n    return x\n"}, ("no_inputs", None), id="no inputs"
+        ),
+        pytest.param(
+            {"tests": None, "solution": "import random\ndef clamp(x):\n    return random.random() + len(x)\n"},
+            ("not_deterministic", None),
+            id="chance",
+        ),
         pytest.param(
             {"solution": CLAMP.replace("return x", "return 3")},
             ("reference_fails", "2 asserts pass, 2 are wrong"),

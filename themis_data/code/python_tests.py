@@ -11,6 +11,7 @@ import secrets
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import ClassVar
 
 from themis_data.code import sandbox
@@ -56,15 +57,39 @@ def tally(task: Task, candidate: str, *, limits: Limits = LIMITS) -> TestTally:
 def tallies(trials: Sequence[tuple[Task, str]], *, limits: Limits = LIMITS) -> list[TestTally]:
     """One tally per (task, candidate program), in order; about 6 ms each. Raises SandboxError as `tally` does."""
     token = secrets.token_hex(16)  # tells our lines from what a test prints; no result depends on it
-    run_test, serve_candidate = inspect.getsource(_run_test), inspect.getsource(_serve_candidate)
-    programs = [
-        Program(
-            source=f"{run_test}\n_run_test{(token, task.entry_point, task.reference, task.test)!r}",
-            partner=f"{serve_candidate}\n_serve_candidate{(task.entry_point, candidate)!r}",
-        )
-        for task, candidate in trials
-    ]
+    programs = [_program(task, candidate, token) for task, candidate in trials]
     return [_read_tally(outcome, token) for outcome in sandbox.run_python_batch(programs, limits=limits)]
+
+
+def covered_lines(tasks: Sequence[Task], *, limits: Limits = LIMITS) -> list[frozenset[int] | None]:
+    """The lines of each reference, from 1, that its test runs; null where it did not run to its end.
+
+    A statement counts with all its lines, one with a body with those before the body. Tracing is some twenty times as
+    slow, and gets as much more time. Raises SandboxError where nothing can be run.
+    """
+    token, mark = secrets.token_hex(16), secrets.token_hex(16)
+    slow = replace(limits, cpu_s=20 * limits.cpu_s, wall_s=20 * limits.wall_s)
+    programs = [_program(task, task.reference, token, mark) for task in tasks]
+    covered: list[frozenset[int] | None] = []
+    for outcome in sandbox.run_python_batch(programs, limits=slow):
+        assert outcome.partner is not None, "every trial has a partner"
+        said = (line.split() for line in outcome.partner.stdout.decode("utf-8", "replace").splitlines())
+        lines = frozenset(int(words[1]) for words in said if len(words) == 2 and words[0] == mark)
+        covered.append(lines if _read_tally(outcome, token).finished else None)
+    return covered
+
+
+def _program(task: Task, candidate: str, token: str, mark: str | None = None) -> Program:
+    run_test, serve_candidate = _sources()
+    return Program(
+        source=f"{run_test}\n_run_test{(token, task.entry_point, task.reference, task.test)!r}",
+        partner=f"{serve_candidate}\n_serve_candidate{(task.entry_point, candidate, mark)!r}",
+    )
+
+
+@cache
+def _sources() -> tuple[str, str]:
+    return inspect.getsource(_run_test), inspect.getsource(_serve_candidate)
 
 
 def _read_tally(outcome: Outcome, token: str) -> TestTally:
@@ -114,14 +139,24 @@ def find_bugs(
 
     A bug passes at least one assert and fails at least one by wrong output, and nothing raises or times out. A task
     whose reference does not pass its own test gets no mutants. At most one bug a line, while there are other lines;
-    `surplus` counts the good mutants beyond `max_bugs`. Raises SandboxError where nothing can be run.
+    `surplus` counts the good mutants beyond `max_bugs`. Lines that the test does not reach are left alone: no test
+    tells what changes there. Raises SandboxError where nothing can be run.
     """
     references = tallies([(task, task.reference) for task in tasks], limits=limits)
+    fit = [reference.passed_all and reference.passed > 1 for reference in references]
+    covered = iter(covered_lines([task for task, is_fit in zip(tasks, fit, strict=True) if is_fit], limits=limits))
     tried = [
-        mutants(task.reference.encode(), "Python", entry_point=task.entry_point, seed=seed, most=max_tries)
-        if reference.passed_all and reference.passed > 1
+        mutants(
+            task.reference.encode(),
+            "Python",
+            entry_point=task.entry_point,
+            seed=seed,
+            most=max_tries,
+            lines=next(covered),
+        )
+        if is_fit
         else []
-        for task, reference in zip(tasks, references, strict=True)
+        for task, is_fit in zip(tasks, fit, strict=True)
     ]
     trials = [(task, mutant) for task, found in zip(tasks, tried, strict=True) for mutant in found]
     results = iter(tallies([(task, mutant.source.decode()) for task, mutant in trials], limits=limits))
@@ -292,13 +327,18 @@ def _run_test(token: str, entry_point: str, reference: str, test: str) -> None:
         tell("end")
 
 
-def _serve_candidate(entry_point: str, source: str) -> None:
-    """In the sandbox: load the candidate and answer calls until there are no more."""
+def _serve_candidate(entry_point: str, source: str, mark: str | None) -> None:
+    """In the sandbox: load the candidate and answer calls until there are no more.
+
+    With a `mark`, it also prints that and the number of each line that the calls reach.
+    """
+    import ast
     import io
     import os
     import pickle
     import sys
     import types
+    import typing
 
     class Opaque:
         def __init__(self, kind: str) -> None:
@@ -339,11 +379,47 @@ def _serve_candidate(entry_point: str, source: str) -> None:
             data += part
         return data
 
+    spans: list[range] = []
+    reached: set[int] = set()
+    left: dict[types.CodeType, set[int]] = {}
+
+    def trace(frame: types.FrameType, event: str, _argument: object) -> typing.Any:
+        code = frame.f_code
+        if code.co_filename != "<candidate>":
+            return None
+        if code not in left:
+            left[code] = {line for _, _, line in code.co_lines() if line is not None}
+        left[code].discard(frame.f_lineno)
+        if event == "line":
+            reached.add(frame.f_lineno)
+        if left[code]:
+            return trace
+        frame.f_trace = None  # nothing new to see: as fast as ever from here on
+        return None
+
+    def call(positional: typing.Any, named: typing.Any) -> object:
+        if mark is None:
+            return plain(function(*positional, **named))
+        sys.settrace(trace)
+        try:
+            return plain(function(*positional, **named))
+        finally:
+            sys.settrace(None)
+            for span in [span for span in spans if not reached.isdisjoint(span)]:
+                spans.remove(span)
+                os.write(1, "".join(f"\n{mark} {line}\n" for line in span).encode())
+
     module = types.ModuleType("candidate")
     sys.modules["candidate"] = module
     try:
         exec(compile(source, "<candidate>", "exec", dont_inherit=True), module.__dict__)  # noqa: S102 - in the sandbox
         function = module.__dict__[entry_point]
+        for node in ast.walk(ast.parse(source)) if mark is not None else ():
+            if isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case):
+                body = getattr(node, "body", None)
+                first = node.pattern.lineno if isinstance(node, ast.match_case) else node.lineno
+                last = body[0].lineno - 1 if body else getattr(node, "end_lineno", first)
+                spans.append(range(first, max(first, last or first) + 1))
     except BaseException as error:  # noqa: BLE001 - whatever the untrusted program raises while it loads
         send("failed", (type(error).__name__, str(error)[:1000]))
         return
@@ -351,7 +427,7 @@ def _serve_candidate(entry_point: str, source: str) -> None:
     while True:
         positional, named = pickle.loads(read(int.from_bytes(read(8), "big")))  # noqa: S301 - from our test
         try:
-            answer, value = "returned", plain(function(*positional, **named))
+            answer, value = "returned", call(positional, named)
         except BaseException as error:  # noqa: BLE001 - the same, while it is called
             answer, value = "raised", (type(error).__name__, str(error)[:1000])
         send(answer, value)

@@ -5,7 +5,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 import pyarrow as pa
 
-from themis_data.code.python_tests import BugSearch, Task, find_bugs
+from themis_data.code import differential, python_tests
+from themis_data.code.differential import Function
+from themis_data.code.python_tests import BugSearch, Task
 from themis_data.engine.rows import Rows
 from themis_data.fingerprint import digest, pair_id
 from themis_data.schema import schema
@@ -18,7 +20,8 @@ _BUG = pa.struct(
         ("program", pa.large_string()),
         ("kind", pa.string()),
         ("line", pa.int64()),
-        ("passed", pa.int64()),
+        ("evidence", pa.string()),  # executed or differential
+        ("passed", pa.int64()),  # asserts, or inputs
         ("wrong", pa.int64()),
     ]
 )
@@ -26,12 +29,15 @@ _BUG = pa.struct(
 
 @dataclass(frozen=True, kw_only=True)
 class InjectBugs:
-    """Makes functional-correctness pairs of tasks with tests: chosen is the reference, rejected a mutant of it.
+    """Makes functional-correctness pairs of tasks: chosen is the reference, rejected a mutant of it.
 
     A mutant counts when it passes at least one of the task's own asserts and fails another by wrong output, with no
-    exception and no time-out, while the reference passes all; the programs run in the sandbox. Drops: `no_tests` (the
-    task has none), `not_python` (its language has no operators yet), `reference_fails` (its own solution does not pass
-    its tests), `no_mutant` (none of the mutants tried was wrong in some cases only).
+    exception and no time-out, while the reference passes all. Where a task has no tests, inputs are made for its
+    function, and a mutant counts when it returns what the reference does for some and something else for others. The
+    programs run in the sandbox. Drops: `no_tests` (neither tests nor a function to call), `not_executable` (nothing
+    runs programs in its language, and a mutant that was not run is no proof), `reference_fails` (its own solution does
+    not pass its tests), `no_inputs` (none were found for which the reference returns plain data), `not_deterministic`
+    (it returns something else each time), `no_mutant` (none of the mutants tried was wrong in some cases only).
     """
 
     reads: ClassVar[str] = "task"
@@ -41,6 +47,7 @@ class InjectBugs:
     backend: Annotated[Literal["mutation"], "who writes the bug: mutation operators"] = "mutation"
     max_per_task: Annotated[int, "pairs a task"] = 3
     max_tries: Annotated[int, "mutants run a task"] = 16
+    num_inputs: Annotated[int, "inputs made for a function without tests, at most"] = differential.NUM_INPUTS
     seed: Annotated[int, "of the order in which mutants are tried; the pipeline's by default"] = 0
 
     def apply(self, rows: Rows) -> Rows:
@@ -50,21 +57,36 @@ class InjectBugs:
         """The rows with working columns: `bugs`, and `reason` where there are none."""
         rows = tasks.to_pylist()
         reasons: list[str | None] = [_unfit(row) for row in rows]
-        fit = [row for row, reason in zip(rows, reasons, strict=True) if reason is None]
-        searched = iter(
-            find_bugs(
-                [Task(entry_point=row["entry_point"], reference=row["solution"], test=row["tests"]) for row in fit],
-                seed=digest([self.seed, "bugs"]),
-                max_bugs=self.max_per_task,
-                max_tries=self.max_tries,
-            )
+        bugs: list[list[dict[str, Any]]] = [[] for _ in rows]
+        fit = [place for place, reason in enumerate(reasons) if reason is None]
+        tested = [place for place in fit if rows[place]["tests"] is not None]
+        untested = [place for place in fit if rows[place]["tests"] is None]
+        searches = python_tests.find_bugs(
+            [
+                Task(entry_point=row["entry_point"], reference=row["solution"], test=row["tests"])
+                for row in map(rows.__getitem__, tested)
+            ],
+            seed=digest([self.seed, "bugs"]),
+            max_bugs=self.max_per_task,
+            max_tries=self.max_tries,
         )
-        bugs: list[list[dict[str, Any]]] = []
-        for place, reason in enumerate(reasons):
-            found = next(searched) if reason is None else None
-            bugs.append([] if found is None else _bugs(found))
-            if found is not None and not found.bugs:
-                reasons[place] = _why_none(found)
+        for place, search in zip(tested, searches, strict=True):
+            bugs[place], reasons[place] = _bugs(search, "executed"), _why_none(search)
+        compared = differential.find_bugs(
+            [
+                Function(entry_point=row["entry_point"], reference=row["solution"])
+                for row in map(rows.__getitem__, untested)
+            ],
+            seed=digest([self.seed, "bugs"]),
+            max_bugs=self.max_per_task,
+            max_tries=self.max_tries,
+            num_inputs=self.num_inputs,
+        )
+        for place, differences in zip(untested, compared, strict=True):
+            if differences.search is None:
+                reasons[place] = differences.trouble
+            else:
+                bugs[place], reasons[place] = _bugs(differences.search, "differential"), _why_none(differences.search)
         tasks = tasks.append_column("bugs", pa.array(bugs, pa.list_(_BUG)))
         return tasks.append_column("reason", pa.array(reasons, pa.string()))
 
@@ -81,17 +103,18 @@ class InjectBugs:
 
 
 def _unfit(row: dict[str, Any]) -> str | None:
-    if row["tests"] is None or row["entry_point"] is None:
-        return "no_tests"
-    return None if row["language"] == "Python" else f"not_python: {row['language']}"
+    if row["language"] != "Python":
+        return f"not_executable: {row['language']}"
+    return "no_tests" if row["entry_point"] is None else None
 
 
-def _bugs(found: BugSearch) -> list[dict[str, Any]]:
+def _bugs(found: BugSearch, evidence: str) -> list[dict[str, Any]]:
     return [
         {
             "program": bug.mutant.source.decode(),
             "kind": bug.mutant.kind,
             "line": bug.mutant.line,
+            "evidence": evidence,
             "passed": bug.tally.passed,
             "wrong": bug.tally.wrong,
         }
@@ -99,7 +122,9 @@ def _bugs(found: BugSearch) -> list[dict[str, Any]]:
     ]
 
 
-def _why_none(found: BugSearch) -> str:
+def _why_none(found: BugSearch) -> str | None:
+    if found.bugs:
+        return None
     if not found.reference.passed_all:
         return f"reference_fails: {found.reference.passed} asserts pass, {found.reference.wrong} are wrong"
     tried = ", ".join(f"{count} {reason}" for reason, count in found.rejected.items())
@@ -109,6 +134,10 @@ def _why_none(found: BugSearch) -> str:
 def _pair(row: dict[str, Any], bug: dict[str, Any]) -> dict[str, Any]:
     chosen, rejected = row["solution"], bug["program"]
     tested = bug["passed"] + bug["wrong"]
+    if bug["evidence"] == "executed":
+        unit, shown = "share_of_tests_failed", f"{bug['wrong']} of {tested} asserts fail by wrong output"
+    else:
+        unit, shown = "share_of_inputs_differing", f"{bug['wrong']} of {tested} inputs give another result"
     return {
         "row_id": pair_id([row["row_id"]], CRITERION, chosen, rejected),
         "parent_ids": [row["row_id"]],
@@ -121,10 +150,10 @@ def _pair(row: dict[str, Any], bug: dict[str, Any]) -> dict[str, Any]:
         "chosen": chosen,
         "rejected": rejected,
         "form": "file",
-        "evidence": "executed",
+        "evidence": bug["evidence"],
         "strength": bug["wrong"] / tested,
-        "strength_unit": "share_of_tests_failed",
-        "label_detail": f"{bug['kind']} in line {bug['line']}: {bug['wrong']} of {tested} asserts fail by wrong output",
+        "strength_unit": unit,
+        "label_detail": f"{bug['kind']} in line {bug['line']}: {shown}",
         "changed_share": line_changes(rejected, chosen).changed_share,
         "license": row["license"],
         "license_class": license_class(row["license"]),
