@@ -315,13 +315,13 @@ class _Body:
         if left is not None and right is not None:
             word = operator(self, node)
             if word == "+":
-                both = self._sum(node)
+                both = self.sum_of(node)
                 return {"text"} if "text" in both else both
             if word in ("-", "/", "//", "**") or (word in ("*", "%") and "text" not in self.of(left)):
                 return {"number"} if "many" not in self.of(left) else set()
         return set()
 
-    def _sum(self, node: tree_sitter.Node) -> set[str]:
+    def sum_of(self, node: tree_sitter.Node) -> set[str]:
         """Traits of all operands of a chain of sums; without recursion on its long side."""
         found: set[str] = set()
         while True:
@@ -499,13 +499,14 @@ def _swapped_operators(body: _Body, site: _Site) -> Iterator[Edit]:
         right = right.named_children[0]
     by_one = right is not None and body.text(right) in ("0", "1")
     for start, end, word in operators_in(body, node):
-        if word.removesuffix("=") == "+" and left is not None and right is not None:
+        sign = word.removesuffix("=")
+        if sign in ("+", "*", "%") and left is not None and right is not None:
             traits = body.of(left) | body.of(right)
-            if word == "+":
-                traits |= body._sum(node)
+            if sign == "+":
+                traits |= body.sum_of(node)
                 if site.used is not None and operator(body, site.used.node) == "+":
                     traits |= body.of(site.used.node) & {"text"}
-            if traits & {"text", "many"} or (table.adds_text and "number" not in traits):
+            if traits & {"text", "many"} or (sign == "+" and table.adds_text and "number" not in traits):
                 continue
         for kind, pairs in table.swaps.items():
             if kind in _REVERSED and _keeps_looping(body, site):
@@ -900,11 +901,13 @@ def _wrong_variables(body: _Body) -> Iterator[Edit]:
 def _alike(body: _Body, name: str, other: str, member: str | None) -> bool:
     """Whether two variables are used alike; `member` is what this use takes of the first."""
     one, another = body.traits.get(name, set()), body.traits.get(other, set())
+    if member is not None and f".{member}" not in another:
+        return False
     if not body.table.adds_text:
         return ("many" in one) == ("many" in another)
     if {"number", "text", "many", "called"} & (one ^ another):
         return False
-    return not one.isdisjoint(another) if member is None else f".{member}" in another
+    return not one.isdisjoint(another)
 
 
 def _leaves_unused(body: _Body, edit: Edit) -> bool:
