@@ -22,7 +22,7 @@ from parse_gate import files_of
 
 from themis_data.code import front_ends, grammars, mutation
 from themis_data.code.language import by_name, language_of_path
-from themis_data.code.mutation import Mutant, candidates
+from themis_data.code.mutation import Mutant, candidates, num_errors
 from themis_data.code.mutation.operators import bodies
 from themis_data.code.mutation.table import table
 
@@ -82,7 +82,7 @@ def look(repositories: Sequence[Path], language: str, *, functions: int, using: 
         random.Random(path).shuffle(here)
         for function in here[:A_FILE]:
             seen.functions += 1
-            lines = range(function.start_point[0] + 1, function.end_point[0] + 2)
+            lines = set(range(function.start_point[0] + 1, function.end_point[0] + 2))
             raw = 0
             for _, changed in candidates([function], source, known, random.Random(path)):
                 raw += 1
@@ -112,15 +112,7 @@ def look(repositories: Sequence[Path], language: str, *, functions: int, using: 
 
 def _num_errors(source: bytes, language: str, using: grammars.Grammars) -> int:
     tree = grammars.parse(source, language, using)
-    if tree is None:
-        return sys.maxsize
-    errors, todo = 0, [tree.root_node]
-    while todo:
-        node = todo.pop()
-        if node.has_error:
-            errors += node.is_error or node.is_missing
-            todo += node.children
-    return errors
+    return sys.maxsize if tree is None else num_errors(tree)
 
 
 def parse(options: argparse.Namespace) -> None:

@@ -11,7 +11,7 @@ Whether a mutant is a bug is not known here. Only running it tells: see `python_
 
 import itertools
 import random
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import tree_sitter
@@ -41,15 +41,15 @@ def mutants(
     entry_point: str | None,
     seed: int | str,
     most: int | None = None,
-    lines: Collection[int] | None = None,
+    lines: Set[int] | None = None,
     grammars: Grammars = "auto",
 ) -> list[Mutant]:
     """Mutants of a program, each once, in an order that depends on the arguments alone; the first `most` of them.
 
     `entry_point` is the only function that changes, null for all of them; `lines` (from 1) the only lines in which a
     change may begin, null for all. Kinds take turns, so the first few mutants are of many kinds. Each parses with no
-    more errors than the original and differs from it in tokens. There is none where the source cannot be parsed within
-    bounds. Raises UnknownName for a language without mutation operators.
+    more errors than the original and differs from it in more than layout. There is none where the source cannot be
+    parsed within bounds. Raises UnknownName for a language without mutation operators.
     """
     known = table(language)
     found = _mutants(source, known, entry_point, str(seed), lines, grammars)
@@ -67,21 +67,23 @@ def languages() -> tuple[str, ...]:
 
 
 def _mutants(
-    source: bytes, known: Table, entry_point: str | None, seed: str, lines: Collection[int] | None, using: Grammars
+    source: bytes, known: Table, entry_point: str | None, seed: str, lines: Set[int] | None, using: Grammars
 ) -> Iterator[Mutant]:
     tree = grammars.parse(source, known.name, using)
     if tree is None:
         return
-    errors, tokens = _errors_and_tokens(tree, source)
+    errors = num_errors(tree)
     draw = random.Random(digest([source.hex(), known.name, entry_point, seed]))  # noqa: S311 - no secret
-    functions = list(bodies(tree.root_node, known, source, entry_point))
+    functions = [
+        function
+        for function in bodies(tree.root_node, known, source, entry_point)
+        if lines is None or not lines.isdisjoint(range(function.start_point[0] + 1, function.end_point[0] + 2))
+    ]
     for edit, changed in candidates(functions, source, known, draw, lines):
         changed_tree = grammars.parse(changed, known.name, using)
         if changed_tree is None:
             continue
-        changed_errors, changed_tokens = _errors_and_tokens(changed_tree, changed)
-        is_worse = changed_errors > errors or changed_tokens == tokens
-        if not is_worse and not _is_silly(changed_tree, changed, edit, known):
+        if num_errors(changed_tree) <= errors and not _is_silly(changed_tree, changed, edit, known):
             yield _mutant(source, changed, edit)
 
 
@@ -90,7 +92,7 @@ def candidates(
     source: bytes,
     known: Table,
     draw: random.Random,
-    lines: Collection[int] | None = None,
+    lines: Set[int] | None = None,
 ) -> Iterator[tuple[Edit, bytes]]:
     """Every edit of some functions with what it makes of the source, each result once; nothing is parsed yet."""
     by_kind: dict[str, list[Edit]] = {}
@@ -101,7 +103,8 @@ def candidates(
     seen = {source}
     for edit in _in_turns(by_kind, draw):
         changed = source[: edit.start] + edit.text + source[edit.end :]
-        if changed not in seen:
+        is_layout = source[edit.start : edit.end].split() == edit.text.split()
+        if changed not in seen and not is_layout:
             seen.add(changed)
             yield edit, changed
 
@@ -120,15 +123,15 @@ def _in_turns(by_kind: Mapping[str, list[Edit]], draw: random.Random) -> Iterato
         queues = [queue for queue in queues if queue]
 
 
-def _errors_and_tokens(tree: tree_sitter.Tree, source: bytes) -> tuple[int, list[bytes]]:
-    errors, tokens, todo = 0, [], [tree.root_node]
+def num_errors(tree: tree_sitter.Tree) -> int:
+    """Error nodes and tokens that the parser had to make up."""
+    errors, todo = 0, [tree.root_node]
     while todo:
         node = todo.pop()
-        errors += node.is_error or node.is_missing
-        todo += reversed(node.children)
-        if not node.children:
-            tokens.append(source[node.start_byte : node.end_byte])
-    return errors, tokens
+        if node.has_error:
+            errors += node.is_error or node.is_missing
+            todo += node.children
+    return errors
 
 
 def _is_silly(tree: tree_sitter.Tree, source: bytes, edit: Edit, known: Table) -> bool:

@@ -145,6 +145,7 @@ class _Body:
     sites: list[_Site] = field(default_factory=list)  # of the body
     bindings: list[_Binding] = field(default_factory=list)  # also the parameters
     targets: set[int] = field(default_factory=set)  # start bytes of identifiers that are bound there
+    read: dict[str, list[_Site]] = field(default_factory=dict)  # sites of each identifier
     traits: dict[str, set[str]] = field(default_factory=dict)  # name -> number, text, many, called, .MEMBER
 
     def __post_init__(self) -> None:
@@ -167,6 +168,8 @@ class _Body:
                         self.bindings.append(_Binding(self.text(first), first.start_byte, (), None))
         for site in self.sites:
             self._bind(site)
+            if site.node.type in self.table.identifiers:
+                self.read.setdefault(self.text(site.node), []).append(site)
         for binding in self.bindings:
             self._trait(binding.name, self._traits_of_type(binding.type))
         for _ in range(2):  # a sum of numbers is a number, and so is what it is given to
@@ -915,9 +918,8 @@ def _leaves_unused(body: _Body, edit: Edit) -> bool:
     removed = Counter(_WORD.findall(body.source[edit.start : edit.end].decode("utf-8", "replace")))
     kept = Counter(_WORD.findall(edit.text.decode("utf-8", "replace")))
     for name, count in (removed - kept).items():
-        reads = [site for site in body.sites if site.node.type in body.table.identifiers]
-        of_name = [site for site in reads if body.text(site.node) == name]
-        if not of_name:
+        of_name = body.read.get(name)
+        if of_name is None:
             continue
         bound = {binding.start for binding in body.bindings if binding.name == name}
         if bound:
