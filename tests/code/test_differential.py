@@ -96,6 +96,14 @@ def test_a_function_without_usable_inputs_is_refused(reference: str) -> None:
     assert ("no_inputs", 0) == (found(reference).trouble, found(reference).num_inputs)
 
 
+def test_what_a_function_prints_is_not_taken_for_inputs() -> None:
+    spy = (
+        "import os, sys\ndef f(x: int):\n    token = sys._getframe(2).f_locals['token']\n"
+        "    os.write(1, f'\\n{token} many words\\n{token}\\n'.encode())\n    os._exit(0)\n"
+    )
+    assert "no_inputs" == found(spy).trouble
+
+
 def test_a_change_in_the_last_digits_is_no_bug() -> None:
     search = found("def f(xs: list[float]):\n    return sum(xs) * 0.1\n").search
 

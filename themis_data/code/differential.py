@@ -105,13 +105,14 @@ def _inputs(functions: Sequence[Function], *, seed: int | str, num_inputs: int, 
             for line in outcome.stdout.decode("utf-8", "replace").splitlines()
             if line.startswith(f"{token} ")
         ]
-        if outcome.status != "ok" or not said or said[-1][0] == "no_inputs":
-            found.append(_Inputs("[]", 0, "no_inputs"))
-        elif said[-1][0] == "not_deterministic":
-            found.append(_Inputs("[]", 0, "not_deterministic"))
-        else:
-            count, text = said[-1]
-            found.append(_Inputs(text, int(count), None))
+        # Whatever it printed, it was printed beside a program that we did not write.
+        match said[-1] if said and outcome.status == "ok" else []:
+            case ["not_deterministic"]:
+                found.append(_Inputs("[]", 0, "not_deterministic"))
+            case [count, text] if count.isdecimal() and len(count) < 9:
+                found.append(_Inputs(text, int(count), None))
+            case _:
+                found.append(_Inputs("[]", 0, "no_inputs"))
     return found
 
 

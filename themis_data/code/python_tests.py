@@ -74,7 +74,8 @@ def covered_lines(tasks: Sequence[Task], *, limits: Limits = LIMITS) -> list[fro
     for outcome in sandbox.run_python_batch(programs, limits=slow):
         assert outcome.partner is not None, "every trial has a partner"
         said = (line.split() for line in outcome.partner.stdout.decode("utf-8", "replace").splitlines())
-        lines = frozenset(int(words[1]) for words in said if len(words) == 2 and words[0] == mark)
+        numbers = (words[1] for words in said if len(words) == 2 and words[0] == mark)
+        lines = frozenset(int(number) for number in numbers if number.isdecimal() and len(number) < 9)
         covered.append(lines if _read_tally(outcome, token).finished else None)
     return covered
 
