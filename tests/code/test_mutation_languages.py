@@ -195,6 +195,7 @@ def test_a_loop_that_would_not_even_begin_is_not_made(language: str) -> None:
         ("C", "int f(int a) { switch (a) { case 1: g(); break; } return 0; }", "case 2"),
         ("C", "int f(void) { char text[16]; g(text); return 0; }", "text[17]"),
         ("C", "int f(int *v) { return v[0]; }", "v[-1]"),
+        ("C", "int f(char *p, char *end) { return end - p; }", "end + p"),
         ("Java", "class A { int f(String s) { return s.length() > 0 ? 1 : 2; } }", "s.length() >= 0"),
         ("Go", "package a\n\nfunc f(v []int) bool {\n\treturn len(v) > 0\n}\n", "len(v) >= 0"),
         ("Java", "class A { int f(int a, String b) { return g(a, b); } }", "g(b, a)"),

@@ -5,6 +5,7 @@ Each yields edits of one function; edits need not be distinct, and not every one
 
 import itertools
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ _NEEDS = {
     "wrong_variable": "bindings",
 }
 _REVERSED = ("comparison_negation", "comparison_direction")
+_NEAREST = 100  # variables that one may be taken for: a module in one function has thousands
 _WORD = re.compile(r"\w+")
 
 
@@ -145,6 +147,7 @@ class _Body:
     sites: list[_Site] = field(default_factory=list)  # of the body
     bindings: list[_Binding] = field(default_factory=list)  # also the parameters
     targets: set[int] = field(default_factory=set)  # start bytes of identifiers that are bound there
+    types: dict[str, set[str | None]] = field(default_factory=dict)  # of each name that is bound
     read: dict[str, list[_Site]] = field(default_factory=dict)  # sites of each identifier
     traits: dict[str, set[str]] = field(default_factory=dict)  # name -> number, text, many, called, .MEMBER
 
@@ -171,6 +174,7 @@ class _Body:
             if site.node.type in self.table.identifiers:
                 self.read.setdefault(self.text(site.node), []).append(site)
         for binding in self.bindings:
+            self.types.setdefault(binding.name, set()).add(binding.type)
             self._trait(binding.name, self._traits_of_type(binding.type))
         for _ in range(2):  # a sum of numbers is a number, and so is what it is given to
             for site in self.sites:
@@ -511,6 +515,8 @@ def _swapped_operators(body: _Body, site: _Site) -> Iterator[Edit]:
                     traits |= body.of(site.used.node) & {"text"}
             if traits & {"text", "many"} or (sign == "+" and table.adds_text and "number" not in traits):
                 continue
+        if word == "-" and right is not None and (_type_of(body, right) or "").endswith("*"):
+            continue  # only the difference of two pointers means anything
         for kind, pairs in table.swaps.items():
             if kind in _REVERSED and _keeps_looping(body, site):
                 continue  # a loop that does not even begin
@@ -752,8 +758,8 @@ def _type_of(body: _Body, node: tree_sitter.Node) -> str | None:
     while node.type in table.wrappers and len(node.named_children) == 1:
         node = node.named_children[0]
     if node.type in table.identifiers:
-        types = {binding.type for binding in body.bindings if binding.name == body.text(node)}
-        return types.pop() if len(types) == 1 else None
+        types = body.types.get(body.text(node), set())
+        return next(iter(types)) if len(types) == 1 else None
     if integer(body, node) is not None:
         return "int"
     return None
@@ -864,13 +870,13 @@ def _own_lines(body: _Body, node: tree_sitter.Node) -> tuple[int, int] | None:
 def _wrong_variables(body: _Body) -> Iterator[Edit]:
     """Another variable of the same scope and like use, bound further up, in place of one that is read."""
     table = body.table
-    known = {binding.name for binding in body.bindings}
+    bindings = sorted(body.bindings, key=lambda binding: binding.start)
     for site in body.sites:
         node = site.node
         if node.type not in table.identifiers or node.start_byte in body.targets or site.above is None:
             continue
         name = body.text(node)
-        if name not in known or name in table.self_names:
+        if name not in body.types or name in table.self_names:
             continue  # a global, a built-in
         if site.place in table.not_read or site.used_place in table.not_read:
             continue
@@ -885,11 +891,12 @@ def _wrong_variables(body: _Body) -> Iterator[Edit]:
         beside = {body.text(child) for child in above.children}
         if compared is not None:
             beside |= {body.text(child) for child in compared.children}
-        types = {binding.type for binding in body.bindings if binding.name == name}
+        types = body.types[name]
         member = _member(body, site)
-        for binding in body.bindings:
+        last = bisect_left(bindings, node.start_byte, key=lambda binding: binding.start)
+        for binding in bindings[max(0, last - _NEAREST) : last]:
             other = binding.name
-            if other in beside or other in table.self_names or binding.start >= node.start_byte:
+            if other in beside or other in table.self_names:
                 continue
             if binding.scopes != site.scopes[: len(binding.scopes)]:
                 continue
