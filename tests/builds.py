@@ -487,6 +487,22 @@ def pairs(*rows: dict[str, Any]) -> pa.Table:
     return _rows("pair", _PAIR, [{"row_id": str(n), "parent_ids": [str(n)]} | row for n, row in enumerate(rows)])
 
 
+def votes(*, criterion: str = "runtime_efficiency", **verdicts: int) -> list[dict[str, Any]]:
+    """Entries of `judgements`: so many votes for `chosen`, for `rejected` and of `tie`, each order in turn."""
+    said = [verdict for verdict, count in verdicts.items() for _ in range(count)]
+    same = dict.fromkeys(schema("judgement").names) | {
+        "kind": "vote",
+        "model": "scripted",
+        "criterion": criterion,
+        "is_blind": True,
+    }
+    return [
+        same
+        | {"answer": f"{n:032x}", "sample": n // 2, "shown_first": ("chosen", "rejected")[n % 2], "verdict": verdict}
+        for n, verdict in enumerate(said)
+    ]
+
+
 def commits(*rows: dict[str, Any]) -> pa.Table:
     """Rows of the side table of the git source."""
     return _rows("commit", _COMMIT, rows)

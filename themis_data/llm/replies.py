@@ -62,9 +62,11 @@ class OneOf:
         return {"type": "string", "enum": list(self.words)}
 
     def read(self, said: Any) -> str:
-        # Models write true and false where they are asked for yes and no.
+        # Models write true and false where they are asked for yes and no, and numbers without quotes.
         if isinstance(said, bool):
             said = "yes" if said else "no"
+        elif isinstance(said, int):
+            said = str(said)
         for word in self.words:
             if isinstance(said, str) and said.strip().casefold() == word.casefold():
                 return word
