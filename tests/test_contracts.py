@@ -19,12 +19,16 @@ from builds import (
     preferences,
     run_stage,
     tasks,
+    votes,
 )
+from scripted import Scripted, valid_reply
 
 from themis_data.code.language import all_languages
 from themis_data.criteria import all_criteria
-from themis_data.engine.rows import Rows
+from themis_data.engine.rows import Complete, Rows
 from themis_data.fingerprint import WHERE_IT_RUNS, step_fingerprint
+from themis_data.llm.audit import Limits
+from themis_data.llm.rules import Rules
 from themis_data.lookup import find, known_modules, shipped_folder
 from themis_data.pipeline import PHASES, load_pipeline, tracks
 from themis_data.plan import plan
@@ -47,13 +51,46 @@ def stage_of(name: str):
     return find("stages", name, "STAGE")
 
 
+def made(name: str):
+    """The stage with its defaults, and models to ask where it has none; `NAME + model` asks one where it need not."""
+    use, _, has_model = name.partition(" + ")
+    stage = stage_of(use)()
+    fields = {field.name: getattr(stage, field.name) for field in dataclasses.fields(stage)}
+    asks = any(isinstance(operation.decision, Complete) for operation in stage.apply(Rows()).operations)
+    given = {}
+    if fields.get("models") == ():
+        given["models"] = tuple(Scripted(answer=valid_reply, name=f"scripted {number}") for number in range(2))
+    if isinstance(fields.get("model"), Rules) and (asks or has_model):
+        given["model"] = Scripted(answer=valid_reply)
+    if "limits" in fields:  # replies that are drawn agree with nothing
+        given["limits"] = Limits(**{field.name: None for field in dataclasses.fields(Limits)})
+    return dataclasses.replace(stage, **given)
+
+
 def source_of(name: str):
     return find("sources", name, "SOURCE")
+
+
+def needs_no_model(name: str) -> bool:
+    """Whether a stage can ask a model and does without by default."""
+    stage = stage_of(name)()
+    return isinstance(getattr(stage, "model", None), Rules) and is_row_wise(stage)
+
+
+def is_row_wise(stage) -> bool:
+    return all(operation.decision is None for operation in stage.apply(Rows()).operations)
+
+
+def is_about_each_row(stage) -> bool:
+    """Whether what becomes of a row depends on no other row."""
+    return all(isinstance(o.decision, Complete | None) for o in stage.apply(Rows()).operations)
 
 
 CONFIGS = [pytest.param(stage_of(name), id=name) for name in STAGES] + [
     pytest.param(source_of(name), id=name) for name in SOURCES
 ]
+
+MADE = [*STAGES, *(f"{name} + model" for name in STAGES if needs_no_model(name))]
 
 # Sources that need something to read.
 READS = {"git_history": lambda folder: {"repos": (str(made_repository(folder / "repository", num_commits=24)),)}}
@@ -129,6 +166,16 @@ def samples(name: str) -> pa.Table:
         return pairs(
             {"chosen": FAST, "rejected": SLOW},
             {"chosen": FAST, "rejected": SLOW, "criterion": "functional_correctness"},
+            *(
+                {
+                    "chosen": FAST.replace("total", f"f{n}"),
+                    "rejected": SLOW.replace("total", f"f{n}"),
+                    "commit": str(n) * 40,
+                    "message": "Make total faster: look words up in a set",
+                    "judgements": votes(chosen=8 - n, rejected=n),
+                }
+                for n in (0, 2, 4, 7)
+            ),
             {"prompt": "Count words.", "prompt_by": "upstream"},
             {"prompt": "Count.", "prompt_by": "rules", "demo_only": True},
             *(
@@ -149,10 +196,6 @@ def side_rows() -> pa.Table:
 
 def needs_side(stage) -> bool:
     return any(getattr(o.decision, "side", ()) for o in stage.apply(Rows()).operations)
-
-
-def is_row_wise(stage) -> bool:
-    return all(operation.decision is None for operation in stage.apply(Rows()).operations)
 
 
 def by_row(table: pa.Table) -> list[dict]:
@@ -218,9 +261,9 @@ def test_a_stage_that_draws_has_a_seed_that_matters(name):
     assert "seed" not in fields or not fields["seed"].metadata.get(WHERE_IT_RUNS)
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", MADE)
 def test_no_rows_in_give_no_rows_out_of_the_right_schema(tmp_path, name):
-    stage = stage_of(name)()
+    stage = made(name)
     written, dropped = run_stage(
         tmp_path, stage, samples(stage.reads).slice(0, 0), side_rows().slice(0, 0) if needs_side(stage) else None
     )
@@ -236,17 +279,17 @@ def done(tmp_path_factory):
 
     def run(name: str):
         if name not in results:
-            stage = stage_of(name)()
+            stage = made(name)
             side = side_rows() if needs_side(stage) else None
-            results[name] = run_stage(tmp_path_factory.mktemp(name), stage, samples(stage.reads), side)
+            results[name] = run_stage(tmp_path_factory.mktemp(name.replace(" ", "")), stage, samples(stage.reads), side)
         return results[name]
 
     return run
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", MADE)
 def test_every_row_is_kept_has_children_or_is_dropped_with_a_reason(done, name):
-    stage = stage_of(name)()
+    stage = made(name)
     written, dropped = done(name)
     given = set(samples(stage.reads)["row_id"].to_pylist())
     gone = {row_id for row_id, _, _ in dropped}
@@ -257,17 +300,17 @@ def test_every_row_is_kept_has_children_or_is_dropped_with_a_reason(done, name):
     assert not kept & gone
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", MADE)
 def test_twice_gives_the_same(tmp_path, done, name):
-    stage = stage_of(name)()
+    stage = made(name)
     again, dropped = run_stage(tmp_path, stage, samples(stage.reads), side_rows() if needs_side(stage) else None)
 
     assert done(name) == (again, dropped)
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", MADE)
 def test_neither_the_order_of_rows_nor_their_shards_matter(tmp_path, done, name):
-    stage = stage_of(name)()
+    stage = made(name)
     rows = samples(stage.reads)
     backwards = rows.take(list(range(len(rows)))[::-1])
     side = side_rows() if needs_side(stage) else None
@@ -279,9 +322,9 @@ def test_neither_the_order_of_rows_nor_their_shards_matter(tmp_path, done, name)
     assert done(name)[1] == dropped
 
 
-@pytest.mark.parametrize("name", [name for name in STAGES if is_row_wise(stage_of(name)())])
-def test_a_row_wise_stage_does_with_each_row_alone_what_it_does_with_all(tmp_path, done, name):
-    stage = stage_of(name)()
+@pytest.mark.parametrize("name", [name for name in MADE if is_about_each_row(made(name))])
+def test_a_stage_that_looks_at_each_row_does_with_it_alone_what_it_does_with_all(tmp_path, done, name):
+    stage = made(name)
     rows = samples(stage.reads)
     alone, dropped = run_stage(tmp_path, stage, [rows.slice(n, 1) for n in range(len(rows))])
 
@@ -289,11 +332,11 @@ def test_a_row_wise_stage_does_with_each_row_alone_what_it_does_with_all(tmp_pat
     assert done(name)[1] == dropped
 
 
-@pytest.mark.parametrize("name", STAGES)
+@pytest.mark.parametrize("name", MADE)
 def test_a_reason_is_one_of_those_the_docstring_names(done, name):
     reasons = {reason for _, reason, _ in done(name)[1]}
 
-    assert set() == {reason for reason in reasons if f"`{reason}`" not in stage_of(name).__doc__}
+    assert set() == {reason for reason in reasons if f"`{reason}`" not in made(name).__doc__}
 
 
 @pytest.mark.parametrize("name", SOURCES)
