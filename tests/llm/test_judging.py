@@ -2,6 +2,7 @@
 
 import pytest
 from builds import pairs
+from scripted import Scripted
 
 from themis_data.errors import PipelineError
 from themis_data.llm.audit import Limits
@@ -9,6 +10,7 @@ from themis_data.llm.judging import (
     Asked,
     StepAudit,
     by_row,
+    check_models,
     check_sampling,
     judged,
     no_answer,
@@ -26,13 +28,12 @@ SAID = {"single_intent": "yes", "better": "2", "by_how_much": "clearly"}
 
 def answers(*given: dict) -> object:
     same = dict.fromkeys(schema("answer").names) | {
-        "row_id": "0" * 32,
         "about": "0",
         "model": "m",
         "sample": 0,
         "is_retryable": False,
     }
-    rows = [same | one for one in given]
+    rows = [same | {"row_id": f"{number:032x}"} | one for number, one in enumerate(given)]
     return schema("answer").table({name: [row[name] for row in rows] for name in schema("answer").names})
 
 
@@ -64,6 +65,12 @@ def test_several_greedy_answers_in_one_order_are_refused():
     check_sampling("x", 0.5, 8)
     with pytest.raises(PipelineError, match="x: 3 votes of a model at temperature 0"):
         check_sampling("x", 0.0, 3)
+
+
+def test_two_models_of_one_name_are_refused():
+    check_models("x", (Scripted(answer=str), Scripted(answer=str, name="other")))
+    with pytest.raises(PipelineError, match="x: models has 'scripted' twice"):
+        check_models("x", (Scripted(answer=str), Scripted(answer=str)))
 
 
 @pytest.mark.parametrize(
@@ -130,14 +137,22 @@ def test_an_answer_that_cannot_be_read_is_a_judgement_without_a_verdict_and_a_ca
         read_vote,
     )
     entries = by_row(found)["0"]
-    rows = with_judgements(pairs({}, {}), {"0": entries})
 
     assert [None, None, "no_op"] == [one.canary for one in found]
     assert [("rejected", None, 0), (None, "cut", 1)] == [
         (entry["verdict"], entry["failure"], entry["sample"]) for entry in entries
     ]
-    again = with_judgements(rows, {"0": entries[:1]})
-    assert [3, None] == [one if one is None else len(one) for one in again["judgements"].to_pylist()]
+
+
+def test_further_judgements_stand_behind_those_there_are_and_none_twice():
+    first, second, third = (
+        one.entry
+        for one in judged(answers(*[{"slot": "vote:runtime_efficiency:chosen", "failure": "cut"}] * 3), read_vote)
+    )
+    rows = with_judgements(pairs({}, {}), {"0": [first, second]})
+    again = with_judgements(rows, {"0": [first, third]})
+
+    assert [[first, second, third], None] == again["judgements"].to_pylist()
     assert schema("pair").arrow.field("judgements").type == again["judgements"].type
 
 

@@ -69,6 +69,14 @@ def orders(votes: int, *drawn_from: str, seed: int) -> dict[Side, int]:
     return {side: count for side, count in counts.items() if count}
 
 
+def check_models(where: str, models: Sequence[Model]) -> None:
+    """Raises PipelineError for two models of one name: they would be the same one to whoever reads judgements."""
+    names = [model.name for model in models]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise PipelineError(f"{where}: models has {twice[0]!r} twice; name it once, with more votes")
+
+
 def check_sampling(where: str, temperature: float, votes: int) -> None:
     """Raises PipelineError for several answers to one question that are the same by how they are drawn."""
     if temperature == 0.0 and votes > 2:
@@ -181,12 +189,15 @@ def by_row(found: Iterable[Judged]) -> dict[str, list[dict[str, Any]]]:
 
 
 def with_judgements(pairs: pa.Table, new: Mapping[str, Sequence[Mapping[str, Any]]]) -> pa.Table:
-    """The pairs with further entries behind those they have; null stays where there are none."""
-    column = pairs["judgements"]
-    joined = [
-        ([*(old or []), *new[row_id]] if new.get(row_id) else old)
-        for row_id, old in zip(pairs["row_id"].to_pylist(), column.to_pylist(), strict=True)
-    ]
+    """The pairs with further entries behind those they have; null stays where there are none.
+
+    An answer that a pair has already, by another step that asked the same, is not written twice.
+    """
+    joined = []
+    for row_id, old in zip(pairs["row_id"].to_pylist(), pairs["judgements"].to_pylist(), strict=True):
+        known = {entry["answer"] for entry in old or ()}
+        further = [entry for entry in new.get(row_id, ()) if entry["answer"] not in known]
+        joined.append([*(old or ()), *further] if further else old)
     return replaced(pairs, judgements=joined)
 
 

@@ -59,6 +59,7 @@ class JudgePairs:
     seed: Annotated[int, "of orders, answers and canaries; the pipeline's by default"] = 0
 
     def __post_init__(self) -> None:
+        judging.check_models("judge_pairs", self.models)
         if self.votes < 2:
             raise PipelineError(f"judge_pairs: votes is {self.votes}; expected 2 or more: one in each order at least")
         if not 0.0 <= self.tie_margin <= 1.0:

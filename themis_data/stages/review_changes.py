@@ -82,6 +82,7 @@ class ReviewChanges:
     seed: Annotated[int, "of orders, answers and canaries; the pipeline's by default"] = 0
 
     def __post_init__(self) -> None:
+        judging.check_models("review_changes", self.models)
         if self.blind_votes < 1 or self.informed_votes < 0:
             raise PipelineError(
                 f"review_changes: informed_votes is {self.informed_votes} and blind_votes {self.blind_votes}; expected "
