@@ -6,10 +6,12 @@ from scripted import Scripted
 
 from themis_data.errors import PipelineError
 from themis_data.llm.audit import Limits
+from themis_data.llm.canaries import KINDS
 from themis_data.llm.judging import (
     Asked,
     StepAudit,
     by_row,
+    canaries_of,
     check_models,
     check_sampling,
     judged,
@@ -65,6 +67,14 @@ def test_several_greedy_answers_in_one_order_are_refused():
     check_sampling("x", 0.5, 8)
     with pytest.raises(PipelineError, match="x: 3 votes of a model at temperature 0"):
         check_sampling("x", 0.0, 3)
+
+
+def test_canaries_are_made_of_code_in_any_language_and_of_nothing_else():
+    rows = pairs(*({"language": language} for language in ("Python", "Rust", "Assembly", "NL"))).to_pylist()
+    settings = {"seed": 1, "kinds": KINDS, "grammars": "auto"}
+
+    assert {"0", "1", "2"} == set(canaries_of(rows, share=1.0, **settings))
+    assert {} == canaries_of(rows, share=0.0, **settings)
 
 
 def test_two_models_of_one_name_are_refused():

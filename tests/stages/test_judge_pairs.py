@@ -69,9 +69,11 @@ def test_nothing_is_decided_and_the_rest_of_a_pair_stays(tmp_path):
 def test_every_model_votes_and_earlier_judgements_stay(tmp_path):
     stage = judge(models=(Scripted(answer=for_good), Scripted(answer=for_first, name="two")), votes=2)
     kept, _ = run_stage(tmp_path / "one", stage, pairs(PAIR))
-    again, _ = run_stage(tmp_path / "two", judge(votes=2), kept)
+    again, _ = run_stage(tmp_path / "two", judge(votes=2, seed=1), kept)
+    same, _ = run_stage(tmp_path / "three", judge(votes=2), kept)
 
     assert ["scripted"] * 2 + ["two"] * 2 + ["scripted"] * 2 == [e["model"] for e in again["judgements"][0].as_py()]
+    assert same.equals(kept)
 
 
 def test_a_prompt_is_shown_where_there_is_one(tmp_path):

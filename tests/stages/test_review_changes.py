@@ -208,6 +208,7 @@ def test_a_verdict_in_the_code_is_not_taken_for_the_models(tmp_path):
         ({"blind_votes": 0}, "expected at least 0 and 1"),
         ({"informed_votes": -1}, "expected at least 0 and 1"),
         ({"min_rating": 6.0}, "min_rating is 6.0"),
+        ({"models": (model(4, 4),), "min_votes": 4}, "3 ratings a pair are asked for; expected 1 to 3"),
         ({"temperature": 0.0, "blind_votes": 4}, "4 votes of a model at temperature 0"),
         ({"temperature": 0.0, "informed_votes": 2}, "votes of a model at temperature 0"),
     ],

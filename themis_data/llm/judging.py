@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from themis_data.code.grammars import Grammars
 from themis_data.code.guard import Crashed, shared_guard
+from themis_data.code.language import all_languages, by_name
 from themis_data.criteria import EVIDENCE
 from themis_data.engine.requests import Model
 from themis_data.errors import PipelineError
@@ -89,15 +90,31 @@ def check_sampling(where: str, temperature: float, votes: int) -> None:
 def canaries_of(
     pairs: Iterable[Mapping[str, Any]], *, seed: int, share: float, kinds: tuple[Kind, ...], grammars: Grammars
 ) -> dict[str, Canary]:
-    """The questions with a known answer among some pairs, by row id; a crash of a grammar costs one of them."""
-    drawn = [pair for pair in pairs if is_canary(pair["row_id"], seed=seed, share=share)]
-    calls = [({name: pair[name] for name in CANARY_COLUMNS}, seed, kinds, grammars) for pair in drawn]
+    """The questions with a known answer among some pairs, by row id; a crash of a grammar costs one of them.
+
+    None of pairs in what is no programming language, for canaries are made of code.
+    """
+    drawn = [
+        pair
+        for pair in pairs
+        if pair["language"] in all_languages() and is_canary(pair["row_id"], seed=seed, share=share)
+    ]
+    calls = [
+        ({name: pair[name] for name in CANARY_COLUMNS}, seed, _makeable(kinds, pair["language"]), grammars)
+        for pair in drawn
+    ]
     made = shared_guard().map(_canary, calls) if calls else []
     return {
         pair["row_id"]: one
         for pair, one in zip(drawn, made, strict=True)
         if one is not None and not isinstance(one, Crashed)
     }
+
+
+def _makeable(kinds: tuple[Kind, ...], language: str) -> tuple[Kind, ...]:
+    """Those of the kinds that need no grammar where there may be none."""
+    is_parsed = by_name(language).published_as is not None
+    return tuple(kind for kind in kinds if is_parsed or kind != "comment_only")
 
 
 def _canary(pair: Mapping[str, Any], seed: int, kinds: tuple[Kind, ...], grammars: Grammars) -> Canary | None:

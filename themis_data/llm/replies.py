@@ -6,13 +6,15 @@ and the check of what comes back. A reply that cannot be read has a fault in a w
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from themis_data.engine.rows import Parsed
 
-_MAX_BRACES = 2_000  # places of a reply where an object is looked for
+_MAX_BRACES = 10_000  # places of a reply where an object is looked for; thinking about code is full of them
+_OBJECT = re.compile(r"\{\s*[\"}]")  # how one begins; most braces of code do not
 _DECODER = json.JSONDecoder(strict=False)  # line ends in strings are forgiven
 
 
@@ -172,17 +174,18 @@ class _Found(NamedTuple):
 
 def _objects(text: str) -> Iterator[_Found]:
     """The JSON objects in a text that stand in no other one, in order."""
-    at = -1
+    at = 0
     for _ in range(_MAX_BRACES):
-        at = text.find("{", at + 1)
-        if at < 0:
+        brace = _OBJECT.search(text, at)
+        if brace is None:
             return
         try:
-            value, end = _DECODER.raw_decode(text, at)
+            value, end = _DECODER.raw_decode(text, brace.start())
         except (ValueError, RecursionError):  # no JSON; a number of thousands of digits; brackets as deep as the reply
+            at = brace.start() + 1
             continue
-        yield _Found(value, at, end)
-        at = end - 1
+        yield _Found(value, brace.start(), end)
+        at = end
 
 
 def _end_of_thinking(text: str, found: list[_Found]) -> int | None:

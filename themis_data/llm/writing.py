@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from themis_data.code.answers import read_answer
 from themis_data.code.grammars import Grammars
-from themis_data.code.language import by_name
+from themis_data.code.language import all_languages, by_name
 from themis_data.code.syntax import identifiers
 from themis_data.errors import PipelineError
 from themis_data.fingerprint import uniform
@@ -74,7 +74,7 @@ def leak_of(prompt: str, pair: Mapping[str, Any], *, grammars: Grammars) -> str 
         criterion=pair["criterion"],
         message=pair["message"],
         path=pair["path"],
-        names=names if by_name(language).published_as is not None else None,
+        names=names if language in all_languages() and by_name(language).published_as is not None else None,
     )
     leak = find_leak(prompt, sides)
     return None if leak is None else leak.reason

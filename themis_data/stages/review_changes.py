@@ -90,6 +90,12 @@ class ReviewChanges:
             )
         if not 1.0 <= self.min_rating <= 5.0:
             raise PipelineError(f"review_changes: min_rating is {self.min_rating}; expected 1 to 5")
+        asked = (self.informed_votes + self.blind_votes) * len(self.models)
+        if self.models and not 1 <= self.min_votes <= asked:
+            raise PipelineError(
+                f"review_changes: min_votes is {self.min_votes}, and {asked} ratings a pair are asked for; expected 1 "
+                f"to {asked}"
+            )
         judging.check_sampling("review_changes", self.temperature, self.blind_votes)
         judging.check_sampling("review_changes", self.temperature, 2 * self.informed_votes)
 

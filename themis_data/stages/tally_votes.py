@@ -55,9 +55,11 @@ class TallyVotes:
 
     def count(self, pairs: pa.Table) -> pa.Table:
         """The pairs with what the votes make of them, and a working column with the reason of those that go."""
-        rows = pairs.to_pylist()
+        names = ["evidence", "strength", "strength_unit", "label_detail", "judgements"]
+        if self.flip == "swap":
+            names += ["chosen", "rejected"]  # most of a pair's bytes, and nobody else changes them
+        rows = pairs.select(["criterion", *names]).to_pylist()
         reasons = [self._counted(row) for row in rows]
-        names = ("chosen", "rejected", "evidence", "strength", "strength_unit", "label_detail", "judgements")
         pairs = judging.replaced(pairs, **{name: [row[name] for row in rows] for name in names})
         return pairs.append_column("reason", pa.array(reasons, pa.string()))
 
