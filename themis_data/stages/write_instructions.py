@@ -46,7 +46,6 @@ class WriteInstructions:
     writes: ClassVar[str] = "pair"
     version: ClassVar[int] = 1
 
-    backend: Annotated[Literal["rules"], "who writes where `model` is the rules"] = "rules"
     model: Annotated[Model, "who writes: rules, or a name under the pipeline's `models`"] = field(default_factory=Rules)
     needs_behaviour: Annotated[tuple[str, ...], "criteria whose prompt must state the behaviour of what changed"] = (
         "functional_correctness",
