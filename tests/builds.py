@@ -482,6 +482,19 @@ def tasks(*rows: dict[str, Any]) -> pa.Table:
     return _rows("task", _TASK, [{"row_id": str(n), "task": f"Tasks/{n}"} | row for n, row in enumerate(rows)])
 
 
+def candidates(*codes: str | None, **columns: Sequence[Any]) -> list[dict[str, Any]]:
+    """Candidates of a task, one for each program; null is an answer without one. `columns` gives values for each."""
+    empty = dict.fromkeys(schema("candidate").names)
+    plain = {"model": "scripted", "sample": 0}
+    return [
+        empty
+        | plain
+        | {"answer": f"answer {n}", "sample": n, "text": code, "code": code, "failure": None if code else "no_code"}
+        | {name: values[n] for name, values in columns.items()}
+        for n, code in enumerate(codes)
+    ]
+
+
 def pairs(*rows: dict[str, Any]) -> pa.Table:
     """Pairs; the n-th is `row_id` n, made of the change n."""
     return _rows("pair", _PAIR, [{"row_id": str(n), "parent_ids": [str(n)]} | row for n, row in enumerate(rows)])

@@ -41,7 +41,8 @@ def valid_reply(request: Request) -> Reply:
         weights = [1 + _draw(request, choice) for choice in request.choices]
         shares = {choice: weight / sum(weights) for choice, weight in zip(request.choices, weights, strict=True)}
         return Reply(key=request.key, text=max(shares, key=shares.__getitem__), finish="stop", probabilities=shares)
-    assert request.schema is not None
+    if request.schema is None:
+        return Reply(key=request.key, text=f"```\nprint({_draw(request, 'text')})\n```", finish="stop")
     said = {name: _valid(request, name, field) for name, field in json.loads(request.schema)["properties"].items()}
     return Reply(key=request.key, text=json.dumps(said), finish="stop")
 
