@@ -3,11 +3,12 @@
 import math
 from collections import Counter
 
+import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from themis_data.llm.tournament import Verdict, bradley_terry, distinct, pairings, win_probability
+from themis_data.llm.tournament import OrderAudit, Verdict, bradley_terry, distinct, pairings, win_probability
 
 
 def test_one_win_with_this_prior_gives_scores_of_ln_2() -> None:
@@ -59,6 +60,7 @@ def test_a_prior_of_zero_is_refused() -> None:
         bradley_terry(2, [], prior=0.0)
 
 
+@settings(deadline=None, max_examples=50)  # the clock says how busy the machine is
 @given(
     st.lists(
         st.tuples(st.integers(0, 4), st.integers(0, 4), st.sampled_from([0.0, 0.3, 0.5, 1.0])).filter(
@@ -114,3 +116,24 @@ def test_seed_and_row_draw_who_meets() -> None:
 
 def test_of_equal_codes_the_first_plays() -> None:
     assert [0, 2] == distinct(["a", None, "b", "a"])
+
+
+def test_the_audit_counts_who_changes_side_with_the_order() -> None:
+    said = [
+        ("row", "m", 0, 1, 0.9),  # the same in both orders
+        ("row", "m", 1, 0, 0.2),
+        ("row", "m", 0, 2, 0.9),  # the first in both
+        ("row", "m", 2, 0, 0.6),
+        ("row", "m", 1, 2, 0.5),  # a tie in one
+        ("row", "m", 2, 1, 0.9),
+        ("row", "n", 0, 1, 1.0),  # one order only
+    ]
+    audit = OrderAudit(read=lambda answers: said, max_flip_rate=0.25)
+
+    audit.add(pa.table({}), pa.table({}))
+
+    assert {"votes": 7, "first": round(5.0 / 7, 4), "in_both_orders": 2, "flip": 0.5} == audit.record()
+    assert [] == audit.breaches()
+    for _ in range(9):
+        audit.add(pa.table({}), pa.table({}))
+    assert ["10 of 20 comparisons name the other side"] == [text.partition(" when")[0] for text in audit.breaches()]

@@ -4,15 +4,18 @@ All comparisons are known before the first is asked, so that they can be asked a
 Bradley-Terry model: the log-odds that one answer beats another are the difference of their scores.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from themis_data.fingerprint import uniform
 
 _CONVERGED = 1e-10  # largest change of a score in a round
 _MOST_ROUNDS = 100_000
+_ENOUGH = 20  # comparisons from which a share of them is held to a limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,3 +86,48 @@ def distinct(codes: Sequence[str | None]) -> list[int]:
         if code is not None:
             first.setdefault(code, place)
     return list(first.values())
+
+
+@dataclass
+class OrderAudit:
+    """How often a judge names the other of two players when they change places.
+
+    `read` gives the votes of answers: (row id, model, place of the first, place of the second, share of the win that
+    goes to the first). Shares of the votes of a model in one order are averaged.
+    """
+
+    read: Callable[[pa.Table], Iterable[tuple[str, str, int, int, float]]]
+    max_flip_rate: float | None  # of the comparisons with a verdict in both orders; null for no limit
+    both: int = 0
+    flipped: int = 0
+    votes: int = 0
+    first: float = 0.0  # of all votes, the sum of what goes to the first
+
+    def add(self, rows: pa.Table, answers: pa.Table) -> None:
+        said: dict[tuple[str, str, int, int], list[float]] = {}
+        for row_id, model, one, other, share in self.read(answers):
+            said.setdefault((row_id, model, one, other), []).append(share)
+            self.votes += 1
+            self.first += share
+        for (row_id, model, one, other), shares in said.items():
+            back = said.get((row_id, model, other, one))
+            if one < other and back is not None:
+                ahead, behind = sum(shares) / len(shares) - 0.5, 0.5 - sum(back) / len(back)
+                self.both += bool(ahead and behind)
+                self.flipped += ahead * behind < 0.0
+
+    def record(self) -> dict[str, Any]:
+        return {
+            "votes": self.votes,
+            "first": round(self.first / self.votes, 4) if self.votes else None,
+            "in_both_orders": self.both,
+            "flip": round(self.flipped / self.both, 4) if self.both else None,
+        }
+
+    def breaches(self) -> list[str]:
+        if self.max_flip_rate is None or self.both < _ENOUGH or self.flipped <= self.max_flip_rate * self.both:
+            return []
+        return [
+            f"{self.flipped} of {self.both} comparisons name the other side when the order changes, at most "
+            f"{self.max_flip_rate:.0%} may (max_flip_rate); the judges look at places and not at programs"
+        ]
