@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 from builds import (
     ENVIRONMENT,
+    candidates,
     changes,
     commits,
     made_repository,
@@ -161,6 +162,17 @@ def samples(name: str) -> pa.Table:
             {"language": "Go"},
             {"solution": "def f(x):\n    return 3\n"},
             {"solution": "def f(x):\n    if x > 0:\n        return x + 1\n    return 0\n"},
+            {"candidates": candidates(None, *(f"def f(x):\n    return x + {n}\n" for n in range(3)))},
+            {
+                "candidates": candidates(
+                    *("def f(x):\n    return x + 1\n", "def f(x):\n    return abs(x) + 1\n", "f = 1\n"),
+                    status=["ok"] * 3,
+                    passed=[2, 1, 0],
+                    failed=[0, 1, 2],
+                    raised=[0, 0, 2],
+                )
+            },
+            {"tests": None, "candidates": candidates("x = 1\n", "x = 2\n", score=[1.0, -1.0])},
         )
     if name == "pair":
         return pairs(
