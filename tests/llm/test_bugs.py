@@ -225,7 +225,13 @@ def test_equal_bugs_count_once_and_no_more_than_asked_for() -> None:
     ("replies", "task", "expected"),
     [
         pytest.param([], {}, "no_answer", id="no reply could be read"),
-        pytest.param([WRONG], {"tests": None}, "untested", id="no tests"),
+        pytest.param([WRONG], {"entry_point": None}, "untested", id="nothing to call"),
+        pytest.param(
+            [reply("return x", "return y")],
+            {"tests": None, "solution": "def clamp(*, x):\n    return x\n"},
+            "no_inputs",
+            id="neither tests nor inputs",
+        ),
         pytest.param([WRONG], {"language": "Go"}, "untested", id="another language"),
         pytest.param(
             [WRONG],
@@ -249,7 +255,7 @@ def test_a_task_without_bugs_has_a_reason(replies: list, task: dict, expected: s
 
 
 def test_untested_bugs_are_taken_only_where_allowed_and_say_so() -> None:
-    (bug,), _ = found_bugs(WRONG, task={"tests": None}, allow_untested=True)
+    (bug,), _ = found_bugs(WRONG, task={"entry_point": None}, allow_untested=True)
 
     assert ("message", None) == (bug.evidence, bug.strength)
     assert "line 4, untested; the model says: it clips" == bug.detail

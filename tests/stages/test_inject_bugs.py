@@ -1,12 +1,16 @@
 """Pairs of tasks with tests: the rejected side is wrong, as running it shows."""
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from builds import run_stage, tasks
+from scripted import Scripted
 
 from themis_data.code import sandbox
+from themis_data.engine.requests import Request
 from themis_data.errors import SandboxError
 from themis_data.fingerprint import pair_id
 from themis_data.stages.inject_bugs import InjectBugs
@@ -159,3 +163,96 @@ def test_the_seed_draws_the_bugs(tmp_path: Path) -> None:
         return written["rejected"].to_pylist()
 
     assert programs("one", 1) == programs("again", 1) != programs("other", 2)
+
+
+# Bugs of a model
+
+
+WRONG = ("if x > 10:", "if x > 12:")
+PROSE = f"It clamps.\n\n```python\n{CLAMP}```\n\nTry it with 12.\n"
+
+
+def says(*edits: tuple[str, str]) -> Scripted:
+    """A model that plants these bugs, one after the other."""
+
+    def answer(request: Request) -> str:
+        ticket = re.search(r'"ticket": "(\w+)"', request.system or "")
+        assert ticket is not None
+        before, after = edits[(len(model.asked) - 1) % len(edits)]
+        return json.dumps({"ticket": ticket[1], "before": before, "after": after, "explanation": "12 stays 12"})
+
+    model = Scripted(answer=answer)
+    return model
+
+
+def test_a_models_bug_stands_in_the_same_answer(tmp_path: Path) -> None:
+    rows = tasks(TASK | {"solution": PROSE})
+
+    written, dropped = run_stage(tmp_path, InjectBugs(model=says(WRONG, ("return x", "return y"))), rows)
+
+    assert [] == dropped
+    (pair,) = written.to_pylist()
+    assert {
+        "source": "Bugged-Tasks",
+        "chosen": PROSE,
+        "rejected": PROSE.replace("x > 10", "x > 12"),
+        "evidence": "executed",
+        "strength": 0.25,
+        "strength_unit": "share_of_tests_failed",
+        "label_detail": "line 2: 1 of 4 asserts fail by wrong output; the model says: 12 stays 12",
+        "changed_share": 0.25,
+    }.items() <= pair.items()
+
+
+def test_a_model_is_asked_only_about_tasks_that_its_answer_can_help(tmp_path: Path) -> None:
+    model = says(WRONG)
+    rows = tasks(TASK, TASK | {"tests": None, "entry_point": None}, TASK | {"language": "Julia"})
+
+    written, dropped = run_stage(tmp_path / "tested", InjectBugs(model=model, samples=1), rows)
+
+    assert ["0"] == written["parent_ids"].to_pylist()[0]
+    assert [("1", "untested"), ("2", "not_parsed")] == [drop[:2] for drop in dropped]
+    assert 1 == len(model.asked)
+
+
+def test_a_models_bug_in_a_function_without_tests_is_compared_with_the_solution(tmp_path: Path) -> None:
+    written, _ = run_stage(tmp_path, InjectBugs(model=says(WRONG), samples=1), tasks(TASK | {"tests": None}))
+
+    (pair,) = written.to_pylist()
+    assert ("differential", "share_of_inputs_differing") == (pair["evidence"], pair["strength_unit"])
+    assert re.fullmatch(
+        r"line 2: \d+ of \d+ inputs give another result; the model says: 12 stays 12", pair["label_detail"]
+    )
+    assert 1.0 > pair["strength"] > 0.0
+
+
+def test_untested_bugs_of_a_model_are_kept_only_where_allowed_and_have_no_strength(tmp_path: Path) -> None:
+    ruby = {"language": "Ruby", "solution": "def clamp(x)\n  x > 10 ? 10 : x\nend\n"}
+    stage = InjectBugs(model=says(("x > 10 ? 10 : x", "x > 12 ? 10 : x")), samples=1, allow_untested=True)
+
+    written, _ = run_stage(tmp_path, stage, tasks(TASK | ruby))
+
+    (pair,) = written.to_pylist()
+    assert ("message", None, None) == (pair["evidence"], pair["strength"], pair["strength_unit"])
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        pytest.param(says(("return x", "return x  # bug")), ("no_bug", "1 same"), id="a comment"),
+        pytest.param(says(("return x", "return wrong")), ("no_bug", "1 hint"), id="a hint"),
+        pytest.param(Scripted(answer=lambda request: "I would rather not."), ("no_answer", None), id="no answer"),
+    ],
+)
+def test_a_task_of_which_the_model_makes_nothing_is_dropped(
+    tmp_path: Path, model: Scripted, expected: tuple[str, str | None]
+) -> None:
+    _, dropped = run_stage(tmp_path, InjectBugs(model=model, samples=1, max_failed=1.0), tasks(TASK))
+
+    assert [("0", *expected)] == dropped
+
+
+@pytest.mark.parametrize("settings", [{"syntax_error_share": 0.9}, {"temperature": 0.0}])
+def test_settings_that_make_no_sense_are_refused(settings: dict) -> None:
+    with pytest.raises(ValueError, match=r"expected 0 to 0\.5|would be the same"):
+        InjectBugs(**settings)

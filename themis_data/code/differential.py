@@ -60,12 +60,7 @@ def find_bugs(
     """
     found = _inputs(functions, seed=seed, num_inputs=num_inputs, limits=limits)
     tasks = [
-        Task(
-            entry_point=function.entry_point,
-            reference=function.reference,
-            test=f"{inspect.getsource(_compare)}\ndef check(candidate):\n"
-            f"    _compare(candidate, {function.entry_point!r}, {function.reference!r}, {inputs.text!r})\n",
-        )
+        _comparison(function, inputs)
         for function, inputs in zip(functions, found, strict=True)
         if inputs.trouble is None
     ]
@@ -80,11 +75,32 @@ def find_bugs(
     return results
 
 
+def comparisons(
+    functions: Sequence[Function], *, seed: int | str, num_inputs: int = NUM_INPUTS, limits: Limits = LIMITS
+) -> list[Task | Trouble]:
+    """For each function a task whose test has one assert an input: that a candidate returns what it does.
+
+    Or why there is none. A reference that fails this test is not deterministic from one process to another. Raises
+    SandboxError where nothing can be run.
+    """
+    found = _inputs(functions, seed=seed, num_inputs=num_inputs, limits=limits)
+    return [inputs.trouble or _comparison(function, inputs) for function, inputs in zip(functions, found, strict=True)]
+
+
 @dataclass(frozen=True)
 class _Inputs:
     text: str  # a Python literal: a list of tuples of arguments
     count: int
     trouble: Trouble | None
+
+
+def _comparison(function: Function, inputs: _Inputs) -> Task:
+    called = f"_compare(candidate, {function.entry_point!r}, {function.reference!r}, {inputs.text!r})"
+    return Task(
+        entry_point=function.entry_point,
+        reference=function.reference,
+        test=f"{inspect.getsource(_compare)}\ndef check(candidate):\n    {called}\n",
+    )
 
 
 def _inputs(functions: Sequence[Function], *, seed: int | str, num_inputs: int, limits: Limits) -> list[_Inputs]:

@@ -11,22 +11,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeGuard
 
 from themis_data.code.answers import read_answer
 from themis_data.code.contrast import num_beside
+from themis_data.code.differential import NUM_INPUTS, Function, Trouble, comparisons
 from themis_data.code.grammars import Grammars
 from themis_data.code.guard import Crashed, shared_guard
 from themis_data.code.language import by_name
 from themis_data.code.python_tests import Task, TestTally, fault, tallies
 from themis_data.code.syntax import code_tokens, comments, definitions, identifiers, measure
 from themis_data.engine.rows import Parsed
-from themis_data.fingerprint import uniform
+from themis_data.fingerprint import digest, uniform
 from themis_data.llm.prompting import Question, fence, ticket_for, unbroken
 from themis_data.llm.replies import Fields, Text, json_schema, read_reply
 from themis_data.llm.templates import render_messages
 from themis_data.text.changes import line_changes
 from themis_data.yaml_file import read_yaml
+
+Evidence = Literal["executed", "differential", "message"]  # message: nothing but the model's word
 
 TEMPLATE = "write_bug"
 _FIELDS: Fields = {
@@ -253,8 +256,8 @@ class PlantedBug:
     """A bug worth having."""
 
     solution: str
-    evidence: Literal["executed", "message"]  # message: nothing but the model's word
-    strength: float | None  # share of the tests that it fails; null where none ran
+    evidence: Evidence
+    strength: float | None  # share of the tests that it fails, or of the inputs that show it; null where nothing ran
     detail: str
 
 
@@ -274,6 +277,7 @@ class BugRules:
     max_per_task: int = 3
     syntax_error_share: float = 0.0  # of the bugs, at most
     allow_untested: bool = False
+    num_inputs: int = NUM_INPUTS  # made for a function without tests, at most
     grammars: Grammars = "auto"
     seed: int = 0
 
@@ -283,10 +287,11 @@ def planted_bugs(
 ) -> list[PlantedBugs]:
     """What to make of the replies about each task (`before`, `after`, `explanation`), one result a row.
 
-    A bug in a Python task with tests passes at least one and fails another by wrong output, and nothing raises. A bug
-    that does not parse is taken beside others, up to its share. Reasons: `not_parsed: LANGUAGE`, `untested`,
-    `no_answer`, `reference_fails`, and `no_bug` (the detail counts faults: of `plant`, of `python_tests.fault`, and
-    `syntax`).
+    A bug in a Python task passes at least one test and fails another by wrong output, and nothing raises; where there
+    are no tests but a function to call, it is compared with the solution on inputs that are made for it. A bug that
+    does not parse is taken beside others, up to its share. Reasons: `not_parsed: LANGUAGE`, `untested` (nothing runs
+    it), `no_answer`, `reference_fails`, `no_inputs` and `not_deterministic` (see `code.differential`), and `no_bug`
+    (the detail counts faults: of `plant`, of `python_tests.fault`, and `syntax`).
     """
     calls = [
         (row["solution"], said["before"], said["after"] or "", row["language"], rules.limits, rules.grammars)
@@ -295,58 +300,78 @@ def planted_bugs(
     ]
     planted = iter(shared_guard().map(plant, calls))
     found = [[(said, next(planted)) for said in own] for own in replies]
+    checks = _checks(rows, [any(_is_fit(one) for _, one in own) for own in found], rules)
     trials: dict[tuple[Task, str], None] = {}
-    for row, own in zip(rows, found, strict=True):
-        task = _task(row)
-        if task is not None and own:
-            trials |= dict.fromkeys([(task, task.reference), *((task, one.program) for _, one in own if _is_fit(one))])
+    for check, own in zip(checks, found, strict=True):
+        if isinstance(check, Task):
+            programs = [one.program for _, one in own if _is_fit(one)]
+            trials |= dict.fromkeys((check, program) for program in (check.reference, *programs))
     tally_of = dict(zip(trials, tallies(list(trials)), strict=True))
-    return [_of_task(row, own, tally_of, rules) for row, own in zip(rows, found, strict=True)]
+    return [_of_task(row, own, check, tally_of, rules) for row, own, check in zip(rows, found, checks, strict=True)]
 
 
 _Said = tuple[Mapping[str, Any], Planted | Crashed]
+_Check = Task | Trouble | None  # what a program is held to; why nothing is; null where nothing runs it
 
 
-def _is_fit(planted: Planted | Crashed) -> bool:
+def runs(row: Mapping[str, Any]) -> bool:
+    """Whether bugs in a task's solution can be run at all."""
+    return row["language"] == "Python" and row["entry_point"] is not None
+
+
+def _is_fit(planted: Planted | Crashed) -> TypeGuard[Planted]:
     return isinstance(planted, Planted) and planted.fault is None
 
 
-def _task(row: Mapping[str, Any]) -> Task | None:
-    if row["language"] != "Python" or row["tests"] is None or row["entry_point"] is None:
-        return None
-    return Task(entry_point=row["entry_point"], reference=read_answer(row["solution"]).code, test=row["tests"])
+def _checks(rows: Sequence[Mapping[str, Any]], has_bugs: Sequence[bool], rules: BugRules) -> list[_Check]:
+    """What the bugs in each task are held to. Inputs are made only for functions that have some."""
+    functions = {
+        place: Function(entry_point=row["entry_point"], reference=read_answer(row["solution"]).code)
+        for place, row in enumerate(rows)
+        if runs(row) and has_bugs[place]
+    }
+    untested = [place for place in functions if rows[place]["tests"] is None]
+    compared = comparisons(
+        [functions[place] for place in untested],
+        seed=digest([rules.seed, "bugs"]),
+        num_inputs=rules.num_inputs,
+    )
+    checks: dict[int, _Check] = dict(zip(untested, compared, strict=True))
+    for place, function in functions.items():
+        if place not in checks:
+            checks[place] = Task(
+                entry_point=function.entry_point, reference=function.reference, test=rows[place]["tests"]
+            )
+    return [checks.get(place) for place in range(len(rows))]
 
 
 def _of_task(
-    row: Mapping[str, Any], own: Sequence[_Said], tally_of: Mapping[tuple[Task, str], TestTally], rules: BugRules
+    row: Mapping[str, Any],
+    own: Sequence[_Said],
+    check: _Check,
+    tally_of: Mapping[tuple[Task, str], TestTally],
+    rules: BugRules,
 ) -> PlantedBugs:
-    if not can_be_checked(row["language"]):
-        return PlantedBugs(bugs=[], reason=f"not_parsed: {row['language']}")
-    task = _task(row)
-    if task is None and not rules.allow_untested:
-        return PlantedBugs(bugs=[], reason="untested")
-    if not own:
-        return PlantedBugs(bugs=[], reason="no_answer")
-    if task is not None and not tally_of[task, task.reference].passed_all:
-        reference = tally_of[task, task.reference]
-        return PlantedBugs(
-            bugs=[], reason=f"reference_fails: {reference.passed} asserts pass, {reference.wrong} are wrong"
-        )
+    why_not = _unfit(row, own, check, tally_of, rules)
+    if why_not is not None:
+        return PlantedBugs(bugs=[], reason=why_not)
+    evidence: Evidence = "message"
+    if isinstance(check, Task):
+        evidence = "differential" if row["tests"] is None else "executed"
     good: dict[str, PlantedBug] = {}
     unparsable: dict[str, PlantedBug] = {}
     faults: Counter[str] = Counter()
     for said, planted in own:
-        if isinstance(planted, Crashed):
-            faults["parser_crashed"] += 1
-        elif planted.fault is not None:
-            faults[planted.fault.partition(":")[0]] += 1
-        else:
-            tally = tally_of[task, planted.program] if task is not None else None
-            why = "syntax" if planted.has_syntax_error else fault(tally) if tally is not None else None
-            if why is not None:
-                faults[why] += 1
-            if why is None or (why == "syntax" and (tally is None or tally.passed == 0)):
-                (good if why is None else unparsable).setdefault(planted.program, _bug(said, planted, tally))
+        if not _is_fit(planted):
+            why = "parser_crashed" if isinstance(planted, Crashed) else planted.fault
+            faults[(why or "").partition(":")[0]] += 1
+            continue
+        tally = tally_of[check, planted.program] if isinstance(check, Task) else None
+        why = "syntax" if planted.has_syntax_error else fault(tally) if tally is not None else None
+        if why is not None:
+            faults[why] += 1
+        if why is None or (why == "syntax" and (tally is None or tally.passed == 0)):
+            (good if why is None else unparsable).setdefault(planted.program, _bug(said, planted, tally, evidence))
     ranked = sorted(good.values(), key=lambda bug: (bug.strength or 0.0, uniform(rules.seed, "bug", bug.solution)))
     bugs = ranked[: rules.max_per_task]
     places = num_beside(len(bugs), rules.syntax_error_share, seed=rules.seed, draw=row["row_id"])
@@ -355,7 +380,31 @@ def _of_task(
     return PlantedBugs(bugs=bugs, reason=None if bugs else f"no_bug: {told}")
 
 
-def _bug(said: Mapping[str, Any], planted: Planted, tally: TestTally | None) -> PlantedBug:
+def _unfit(
+    row: Mapping[str, Any],
+    own: Sequence[_Said],
+    check: _Check,
+    tally_of: Mapping[tuple[Task, str], TestTally],
+    rules: BugRules,
+) -> str | None:
+    """Why a task gives no bugs, whatever they are."""
+    if not can_be_checked(row["language"]):
+        return f"not_parsed: {row['language']}"
+    if not runs(row) and not rules.allow_untested:
+        return "untested"
+    if not own:
+        return "no_answer"
+    if isinstance(check, str):
+        return None if rules.allow_untested else check
+    if check is None or tally_of[check, check.reference].passed_all:
+        return None
+    if row["tests"] is None:
+        return "not_deterministic"
+    reference = tally_of[check, check.reference]
+    return f"reference_fails: {reference.passed} asserts pass, {reference.wrong} are wrong"
+
+
+def _bug(said: Mapping[str, Any], planted: Planted, tally: TestTally | None, evidence: Evidence) -> PlantedBug:
     where, strength = f"line {planted.line}", None
     if planted.has_syntax_error:
         how, strength = f"syntax error in {where}", None if tally is None else 1.0
@@ -363,10 +412,11 @@ def _bug(said: Mapping[str, Any], planted: Planted, tally: TestTally | None) -> 
         how = f"{where}, untested"
     else:
         tested = tally.passed + tally.wrong
-        how, strength = f"{where}: {tally.wrong} of {tested} asserts fail by wrong output", tally.wrong / tested
+        what = "asserts fail by wrong output" if evidence == "executed" else "inputs give another result"
+        how, strength = f"{where}: {tally.wrong} of {tested} {what}", tally.wrong / tested
     return PlantedBug(
         solution=planted.solution,
-        evidence="message" if tally is None else "executed",
+        evidence=evidence,
         strength=strength,
         detail=f"{how}; the model says: {' '.join(said['explanation'].split())}",
     )
