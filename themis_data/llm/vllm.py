@@ -124,8 +124,24 @@ class Vllm:
         return self.commit if self._folder is None else folder_digest(self._folder)
 
     @property
+    def variant(self) -> str | None:
+        said = [f"dtype {self.dtype}"] if self.dtype != "auto" else []
+        for name in ("template_kwargs", "engine_kwargs"):
+            given = _json_object(name, getattr(self, name))
+            said += [f"{name} {json.dumps(given, sort_keys=True)}"] if given else []
+        return "; ".join(said) or None
+
+    @property
     def leaves_machine(self) -> bool:
         return False
+
+    @property
+    def gpus(self) -> int:
+        return 0 if self.device == "cpu" else self.replicas * self.tensor_parallel * self.pipeline_parallel
+
+    def identity(self) -> dict[str, Any]:
+        """Which weights a folder holds: the setting names only the place."""
+        return {"revision": self.revision}
 
     @property
     def usd_per_million_tokens(self) -> tuple[float, float] | None:
