@@ -48,7 +48,8 @@ quickstart: $(BIN)/themis
 
 ## quickstart-llm  the same with a real language model, SmolLM2 on the CPU by vLLM (3 GB to install)
 quickstart-llm: $(VENV_VLLM)/done
-	VLLM_CPU_KVCACHE_SPACE=1 $(VLLM_BIN)/themis build pipelines/quickstart_llm.yaml --out $(OUT)-llm
+	$(VLLM_BIN)/python -c 'import pathlib, themis_data.llm.smollm2 as s; s.smollm2(pathlib.Path("runs/models"))'
+	$(VLLM_BIN)/themis build quickstart_llm --out $(OUT)-llm
 	$(VLLM_BIN)/themis verify $(OUT)-llm
 
 ## test         install what the tests need; lint, types, import rules and the tests

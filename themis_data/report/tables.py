@@ -120,6 +120,8 @@ def setting(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, Mapping) and "class" in value and "model" in value:
+        return visible(value.get("called") or value["model"])  # a language model, whose settings the manifest has
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{visible(key)}: {setting(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list | tuple):
