@@ -190,3 +190,15 @@ def test_the_audit_sees_canaries_and_holds_limits():
         breach.partition(",")[0] for breach in audit.breaches()
     ][:1]
     assert [] == StepAudit(read_vote, Limits(max_canary_votes=None), (Maker(),)).breaches()
+
+
+def test_judging_ones_own_family_is_counted():
+    """Of two writers the one of the judge's family counts; gemma's family is told by its name."""
+    audit = StepAudit(read_vote, Limits(), (Maker(),))
+    vote = {"slot": "vote:runtime_efficiency:chosen", "value": '{"verdict": "A"}'}
+    for place, writers in enumerate([["google/gemma-3", "m"], ["google/gemma-3"], None]):
+        audit.add(pairs({"row_id": str(place), "written_by": writers}), answers(vote | {"about": str(place)}))
+
+    families = audit.record()["families"]
+
+    assert {"same": 1, "other": 1, "unknown": 0} == families["judgements"]

@@ -1,5 +1,7 @@
 """Votes are taken in both orders, in words or by label, and written down; nothing is decided."""
 
+import dataclasses
+
 import pytest
 from builds import pairs, run_stage
 from scripted import Scripted, saying
@@ -11,7 +13,7 @@ from themis_data.stages.judge_pairs import JudgePairs
 
 GOOD, BAD = "good = 1\n", "bad = 1\n"
 PAIR = {"chosen": GOOD, "rejected": BAD}
-NO_LIMITS = Limits(**dict.fromkeys(Limits.__dataclass_fields__))
+NO_LIMITS = Limits(**{field.name: None for field in dataclasses.fields(Limits)})
 
 
 def good_first(request: Request) -> bool:

@@ -18,6 +18,7 @@ from themis_data.errors import PipelineError
 from themis_data.fingerprint import uniform
 from themis_data.llm.audit import Audit, Limits
 from themis_data.llm.canaries import Canary, Kind, draw_canary, is_canary
+from themis_data.llm.families import family_of
 from themis_data.schema import schema
 
 Side = Literal["chosen", "rejected"]
@@ -242,13 +243,13 @@ class StepAudit:
     """What a step that judges measures of its own judgements, and holds to limits."""
 
     def __init__(self, read: Reading, limits: Limits, models: Sequence[Model]) -> None:
-        families = {model.name: model.family for model in models}
+        self._families = {model.name: model.family for model in models}
         self._read, self._limits = read, limits
-        self._audit = Audit(family_of=families.get)
+        self._audit = Audit(family_of=self._family_of)
 
     def add(self, rows: pa.Table, answers: pa.Table) -> None:
         """Count a batch of pairs and the answers about them."""
-        names = ("row_id", "language", "chosen", "rejected")
+        names = ("row_id", "language", "chosen", "rejected", "written_by")
         of = {row["row_id"]: row for row in rows.select(names).to_pylist()}
         found = [
             one.entry
@@ -258,11 +259,19 @@ class StepAudit:
                 "chosen_chars": len(of[one.about]["chosen"]),
                 "rejected_chars": len(of[one.about]["rejected"]),
                 "canary": one.canary,
-                "generator": None,  # pairs do not say who wrote their sides
+                "generator": self._generator(of[one.about]["written_by"] or [], one.entry["model"]),
             }
             for one in judged(answers, self._read)
         ]
         self._audit.add(pa.Table.from_pylist(found, schema=_flat()))
+
+    def _family_of(self, name: str) -> str | None:
+        return self._families.get(name) or family_of(name)
+
+    def _generator(self, writers: Sequence[str], judge: str) -> str | None:
+        """Who wrote a side: of several, one of the judge's family first, for that is what is looked for."""
+        own = [writer for writer in writers if self._family_of(writer) == self._family_of(judge) is not None]
+        return next(iter([*own, *writers]), None)
 
     def record(self) -> dict[str, Any]:
         return self._audit.record()

@@ -193,7 +193,7 @@ class InjectBugs:
         columns: dict[str, list[Any]] = {}
         for row in tasks.to_pylist():
             for bug in row["bugs"]:
-                for name, value in _pair(row, bug, by_rules=isinstance(self.model, Rules)).items():
+                for name, value in _pair(row, bug, None if isinstance(self.model, Rules) else self.model.name).items():
                     columns.setdefault(name, []).append(value)
         return schema("pair").table(columns) if columns else schema("pair").empty()
 
@@ -239,13 +239,13 @@ def _why_none(found: BugSearch) -> str | None:
     return f"no_mutant: {tried or 'none could be made'}"
 
 
-def _pair(row: dict[str, Any], bug: dict[str, Any], *, by_rules: bool) -> dict[str, Any]:
+def _pair(row: dict[str, Any], bug: dict[str, Any], writer: str | None) -> dict[str, Any]:
     chosen, rejected = row["solution"], bug["solution"]
     changes = line_changes(read_answer(rejected).code, read_answer(chosen).code)
     return {
         "row_id": pair_id([row["row_id"]], CRITERION, chosen, rejected),
         "parent_ids": [row["row_id"]],
-        "source": f"{'Mutated' if by_rules else 'Bugged'}-{row['source']}",
+        "source": f"{'Mutated' if writer is None else 'Bugged'}-{row['source']}",
         "criterion": CRITERION,
         "also_matches": [],
         "language": row["language"],
@@ -253,6 +253,7 @@ def _pair(row: dict[str, Any], bug: dict[str, Any], *, by_rules: bool) -> dict[s
         "prompt_by": "upstream",
         "chosen": chosen,
         "rejected": rejected,
+        "written_by": None if writer is None else [writer],
         "form": "file",
         "evidence": bug["evidence"],
         "strength": bug["strength"],

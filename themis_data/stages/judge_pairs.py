@@ -81,7 +81,7 @@ class JudgePairs:
             ask=self.ask,
             parse=parse,
             receive=self.receive,
-            columns=("row_id", "criterion", "also_matches", "language", "prompt", "chosen", "rejected"),
+            columns=("row_id", "criterion", "also_matches", "language", "prompt", "chosen", "rejected", "written_by"),
             # Probabilities are read, not drawn: one word, greedily.
             sampling=sampling if is_text else Sampling(max_tokens=1, seed=self.seed),
             wants_probabilities=not is_text,

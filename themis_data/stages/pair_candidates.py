@@ -35,6 +35,7 @@ _PAIR = pa.struct(
         ("rejected", pa.large_string()),
         ("strength", pa.float64()),
         ("detail", pa.large_string()),
+        ("written_by", pa.list_(pa.string())),
     ]
 )
 
@@ -217,6 +218,7 @@ class PairCandidates:
             "rejected": rejected,
             "strength": option.strength,
             "detail": f"{option.detail}{terms}",
+            "written_by": sorted({option.chosen["model"], option.rejected["model"]}),
         }
 
     def _why_none(self, row: dict[str, Any], players: list[dict[str, Any]], options: list["_Option"]) -> str:
@@ -314,6 +316,7 @@ def _pair(
         "prompt_by": "upstream",
         "chosen": chosen,
         "rejected": rejected,
+        "written_by": found["written_by"],
         "form": "file",
         "evidence": evidence,
         "strength": found["strength"],

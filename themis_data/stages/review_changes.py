@@ -109,7 +109,17 @@ class ReviewChanges:
             ask=self.ask,
             parse=parse,
             receive=self.receive,
-            columns=("row_id", "criterion", "also_matches", "language", "chosen", "rejected", "commit", "message"),
+            columns=(
+                "row_id",
+                "criterion",
+                "also_matches",
+                "language",
+                "chosen",
+                "rejected",
+                "written_by",
+                "commit",
+                "message",
+            ),
             sampling=Sampling(
                 temperature=self.temperature, top_p=self.top_p, max_tokens=self.max_tokens, seed=self.seed
             ),
