@@ -116,6 +116,82 @@ def message_reason(*, message: str, path: str, language: str, margin: float = 1.
     return stated.drop_reason if isinstance(stated, Label) else None
 
 
+def excluded(*, message: str, path: str) -> str | None:
+    """The group of commits that get no criterion whatever words they have, as `message: GROUP` or `path: GROUP`."""
+    return _excluded_message(parse_message(message), message) or _excluded_file(path)
+
+
+def recalled(
+    *,
+    message: str,
+    path: str,
+    language: str,
+    changes: Callable[[], Changes],
+    probabilities: Mapping[str, float],
+    sure: Mapping[str, float],
+) -> Label | None:
+    """The label of a commit without a term that a classifier is sure of; null where it is sure of none.
+
+    `probabilities` are its, by criterion, and `sure` are those from which on it is believed; a criterion that is not
+    there is never given. What excludes a message, a path or a diff excludes it here too, and the diff has to show what
+    it has to show for a typical word. `score` is the probability and `margin` its distance to the next criterion's.
+    """
+    stated = _recalled(message=message, path=path, probabilities=probabilities, sure=sure)
+    if stated is None or isinstance(stated, Label):
+        return stated
+    diff = read_diff(changes(), language=language)
+    if diff.surface is not None and not (diff.surface == "text" and _text_counts(stated)):
+        return _none("excluded", f"diff: only {diff.surface}", also=(stated,))
+    parsed = parse_message(message)
+    claimed = _claimed(stated, parsed)
+    if claimed == ():  # it promises in other words than those that are looked for
+        claimed = tuple(sorted({kind for _, shows in _claims(stated) for kind in shows}))
+    shown, missing = _evidence(all_criteria()[stated], diff, claimed, language=language, strength="terms")
+    if missing is not None:
+        return _none("no_evidence", f"{stated}: {missing}", also=(stated,))
+    others = [probability for name, probability in probabilities.items() if name != stated]
+    return Label(
+        criterion=stated,
+        reason=None,
+        detail=None,
+        score=probabilities[stated],
+        margin=probabilities[stated] - max(others, default=0.0),
+        also_matches=(),
+        terms=(),
+        evidence=shown,
+    )
+
+
+def recalled_reason(
+    *, message: str, path: str, probabilities: Mapping[str, float], sure: Mapping[str, float]
+) -> str | None:
+    """Why `recalled` gives no label whatever the diff, as `reason: detail`; None where the diff decides."""
+    stated = _recalled(message=message, path=path, probabilities=probabilities, sure=sure)
+    if stated is None:
+        return "no_criterion"
+    return stated.drop_reason if isinstance(stated, Label) else None
+
+
+def _recalled(
+    *, message: str, path: str, probabilities: Mapping[str, float], sure: Mapping[str, float]
+) -> str | Label | None:
+    """The criterion that a classifier is sure of, the label that says why it is not given, or None."""
+    found = sorted(name for name, limit in sure.items() if probabilities[name] >= limit)
+    if not found:
+        return None
+    group = excluded(message=message, path=path)
+    if group is not None:
+        return _none("excluded", group, also=tuple(found))
+    if len(found) > 1:
+        return _none("multi_intent", f"a classifier is sure of {' and '.join(found)}", also=tuple(found))
+    parsed = parse_message(message)
+    if second := _pattern("second_intent").search(parsed.subject, 3):
+        return _none("multi_intent", f"second clause: {second[0].strip()}", also=tuple(found))
+    if len(_BULLET.findall(parsed.body)) > _MAX_BULLETS:
+        return _none("multi_intent", "a list of changes", also=tuple(found))
+    return found[0]
+
+
 def _stated(message: str, path: str, language: str, margin: float) -> _Stated | Label:
     """The criterion that the message states, or the label that says why it states none."""
     parsed = parse_message(message)
@@ -291,6 +367,25 @@ def _needs(name: str) -> re.Pattern[str] | None:
     if rules is None or not rules.needs:
         return None
     return re.compile("|".join(f"(?:{pattern})" for pattern in rules.needs))
+
+
+def without_terms(text: str) -> tuple[str, ...]:
+    """What is left of a lower-case text when the words that speak for any criterion go, of whatever strength and
+    wherever they stand: the pieces between them, white space stripped, empty ones left out."""
+    spans = sorted(
+        found.span()
+        for word in _WORD.finditer(text)
+        for size in range(2, len(word[0]) + 1)
+        for _, _, pattern in _terms().get(word[0][:size], ())
+        if (found := pattern.match(text, word.start()))
+    )
+    pieces, end = [], 0
+    for start, stop in spans:
+        if start >= end:
+            pieces.append(text[end:start])
+        end = max(end, stop)
+    pieces.append(text[end:])
+    return tuple(stripped for piece in pieces if (stripped := piece.strip()))
 
 
 def _found_in(text: str, *, in_subject: bool) -> list[_Hit]:
