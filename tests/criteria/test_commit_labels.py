@@ -8,7 +8,7 @@ import pytest
 
 from themis_data.criteria.classifiers import labelled_criteria
 
-ROWS = list(csv.DictReader((Path(__file__).parent / "commit_labels.csv").open(newline="")))
+ROWS = list(csv.DictReader((Path(__file__).parent / "commit_labels.csv").read_text().splitlines()))
 NAMES = {*labelled_criteria(), "none"}
 
 
