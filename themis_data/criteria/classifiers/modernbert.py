@@ -103,8 +103,11 @@ class ModernBert:
             torch.nn.utils.clip_grad_norm_(model.parameters(), _MAX_NORM)
             optimizer.step()
             schedule.step()
-        # What is stored is half precision, so that is what calibration has to see.
-        model.half().float().eval()
+        # What is stored is half precision, so that is what calibration has to see. Buffers are computed and not stored.
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.copy_(weight.half().float())
+        model.eval()
 
     def _tokens(self, texts: list[str]) -> Any:
         return self.tokenizer(texts, truncation=True, max_length=self.max_tokens, padding=True, return_tensors="pt")
