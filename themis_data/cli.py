@@ -252,6 +252,28 @@ def gold_read(
     _print_json(found.report) if as_json else print_gold(found.report)
 
 
+@app.command(name="train-classifier")
+def train_classifier(
+    folder: Folder,
+    out: Annotated[Path, typer.Option(help="The classifier's file to write.")],
+    kind: Annotated[str, typer.Option(help="tfidf, minilm or modernbert.")] = "tfidf",
+    precision: Annotated[float, typer.Option(min=0.0, max=1.0, help="That thresholds are chosen for.")] = 0.9,
+    diff: Annotated[bool, typer.Option("--diff", help="Look at changed lines too, not at messages alone.")] = False,
+    encoder: Annotated[str | None, typer.Option(help="modernbert: folder of the checkpoint to fine-tune.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the split of repositories and of what is drawn.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Train a classifier of commits on what the term lists find in a run, for classify_commits."""
+    from themis_data.criteria.classifiers import TrainSettings
+    from themis_data.criteria.training import train_classifiers
+    from themis_data.report.classifiers import print_trained, source_shards
+    from themis_data.text.changes import line_changes
+
+    settings = TrainSettings(kind=kind, min_precision=precision, diff_features=diff, encoder=encoder, seed=seed)
+    report = train_classifiers(source_shards(folder), out, changed_lines=line_changes, settings=settings)
+    _print_json(report) if as_json else print_trained(report, out)
+
+
 @app.command(name="build-index")
 def build_index(
     sources: Annotated[
