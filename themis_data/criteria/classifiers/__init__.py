@@ -17,7 +17,7 @@ from themis_data.criteria import all_criteria
 from themis_data.criteria.classifiers._calibration import Calibration
 from themis_data.criteria.classifiers._examples import Example, example
 from themis_data.criteria.classifiers._model_file import Arrays, read_model
-from themis_data.criteria.classifiers._settings import TrainSettings
+from themis_data.criteria.classifiers._settings import TrainSettings as TrainSettings
 from themis_data.criteria.evidence import Changes
 from themis_data.errors import CorruptData, ThemisError
 from themis_data.fingerprint import code_digest, distribution_version, model_digest
