@@ -59,3 +59,9 @@ def test_a_step_without_an_audit_has_no_measures():
     [step] = asked({"segments": [{"marks": [entry(audit=None)]}]})
 
     assert () == step.measures
+
+
+def test_the_figures_of_another_audit_are_measures_as_they_are():
+    [step] = asked({"segments": [{"marks": [entry(audit={"votes": 4, "flip": 0.5, "first": None})]}]})
+
+    assert [("votes", 4), ("flip", 0.5)] == [(measure.name, measure.value) for measure in step.measures]

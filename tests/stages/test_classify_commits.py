@@ -43,6 +43,8 @@ def test_a_fix_becomes_a_pair_that_leads_back_to_its_commit(tmp_path: Path) -> N
         "changed_share": 0.2,  # one of five lines
         "same_at": None,
         "criterion_conflict": None,
+        "written_by": None,
+        "judgements": None,
         "group": "example.org/a/b",
         "demo_only": False,
     } == {name: pair[name] for name in pair if name not in change and name not in ("strength", "label_detail")} | {

@@ -51,6 +51,11 @@ def _named(model: Mapping[str, Any]) -> str:
 
 
 def _measures(audit: Mapping[str, Any]) -> Iterator[Measure]:
+    if "groups" not in audit:  # of a step that measures only a few figures of its own
+        for name, value in audit.items():
+            if value is not None:
+                yield Measure(name=name, model=_ALL, value=value, low=None, high=None, count=None)
+        return
     for group in audit["groups"]:
         if group["criterion"] != _ALL or group["language"] != _ALL:
             continue
