@@ -1,5 +1,6 @@
 """vLLM itself, on the CPU, through ray.data.llm and through its server. Each engine starts once: minutes together."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -9,14 +10,29 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
+from builds import pairs, run_stage, tasks
 from models import tiny_qwen3
 
 from themis_data.engine.requests import Request, Sampling
+from themis_data.fingerprint import WHERE_IT_RUNS
+from themis_data.llm.audit import Limits
+from themis_data.llm.http import Http
 from themis_data.llm.smollm2 import smollm2
 from themis_data.llm.vllm import Vllm
+from themis_data.stages.inject_bugs import InjectBugs
+from themis_data.stages.judge_candidates import JudgeCandidates
+from themis_data.stages.judge_pairs import JudgePairs
+from themis_data.stages.recover_problems import RecoverProblems
+from themis_data.stages.review_changes import ReviewChanges
+from themis_data.stages.sample_candidates import SampleCandidates
+from themis_data.stages.write_instructions import WriteInstructions
 
 pytestmark = [
     pytest.mark.vllm,
@@ -61,7 +77,7 @@ def checkpoint(request, tmp_path_factory):
 @pytest.fixture(scope="module")
 def engine(checkpoint):
     """One engine for all tests of a checkpoint."""
-    with Vllm(model=str(checkpoint), max_model_len=512, **SHARED).open() as opened:
+    with Vllm(model=str(checkpoint), max_model_len=2048, **SHARED).open() as opened:
         yield opened
 
 
@@ -122,7 +138,7 @@ def test_an_answer_fits_its_schema(answer):
 
 
 def test_what_cannot_be_answered_costs_its_own_reply_only(answer):
-    good, long, wrong = request(), request("word " * 2000), request(schema='{"type": "nonsense"}')
+    good, long, wrong = request(), request("word " * 5000), request(schema='{"type": "nonsense"}')
 
     replies = answer(good, long, wrong, *[request() for _ in range(40)])
 
@@ -193,7 +209,7 @@ def server(checkpoint):
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(checkpoint)]
     command += ["--served-model-name", "served", "--host", "127.0.0.1", "--port", str(port), "--dtype", "float32"]
-    command += ["--max-model-len", "512", "--max-num-seqs", "16", "--enforce-eager", "--no-enable-chunked-prefill"]
+    command += ["--max-model-len", "2048", "--max-num-seqs", "16", "--enforce-eager", "--no-enable-chunked-prefill"]
     command += ["--structured-outputs-config", '{"backend": "xgrammar", "disable_any_whitespace": true}']
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ | {"VLLM_NO_USAGE_STATS": "1"}
@@ -219,7 +235,6 @@ def answers(url):
 
 
 def test_vllms_server_answers_the_same(answer, server):
-    Http = pytest.importorskip("themis_data.llm.http").Http
     drawn = [request(f"Name a colour, number {k}.") for k in range(4)]
     labels = [
         request(question, choices=("A", "B"), wants_probabilities=True)
@@ -234,3 +249,84 @@ def test_vllms_server_answers_the_same(answer, server):
     for asked in labels:
         expected = {choice: pytest.approx(p, abs=1e-2) for choice, p in online[asked.key].probabilities.items()}
         assert expected == offline[asked.key].probabilities
+
+
+# Every stage that asks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A model whose engine or server is there already, so that a test does not start one of its own."""
+
+    ask: Any = field(metadata={WHERE_IT_RUNS: True})
+    name: str
+    revision: str | None = None
+    variant: str | None = None
+    family: str | None = None
+    leaves_machine: bool = False
+    usd_per_million_tokens: tuple[float, float] | None = None
+    gpus: int = 0
+
+    @contextmanager
+    def open(self):
+        yield self.ask
+
+
+@pytest.fixture(params=["offline", "server"])
+def opened(request, checkpoint):
+    if request.param == "offline":
+        yield Opened(ask=request.getfixturevalue("engine"), name="offline")
+        return
+    with Http(model="served", url=request.getfixturevalue("server"), concurrency=8).open() as ask:
+        yield Opened(ask=ask, name="server")
+
+
+SLOW = """def total(words, known):
+    count = 0
+    for word in words:
+        if word in list(known):
+            count += 1
+    return count
+"""
+FAST = SLOW.replace("list(known)", "known")
+COMMIT = {"commit": "c" * 40, "message": "Look words up in the set itself", "path": "words.py"}
+NO_LIMITS = Limits(**{f.name: None for f in dataclasses.fields(Limits)})
+JUDGED = {"max_failed": 1.0, "canary_share": 1.0, "limits": NO_LIMITS}
+ANSWERED = {
+    "answer": "a" * 32, "model": "m", "revision": None, "sample": 0, "text": "", "failure": None,
+    "status": None, "passed": None, "failed": None, "raised": None, "score": None,
+}  # fmt: skip
+CASES = {
+    "review": lambda model: ReviewChanges(models=(model,), max_tokens=700, **JUDGED),
+    "judge in words": lambda model: JudgePairs(models=(model,), votes=2, max_tokens=500, **JUDGED),
+    "judge by label": lambda model: JudgePairs(models=(model,), mode="label", **JUDGED),
+    "instruct": lambda model: WriteInstructions(model=model, samples=1, max_tokens=900, max_failed=1.0),
+    "recover": lambda model: RecoverProblems(model=model, samples=1, max_tokens=900, max_failed=1.0),
+    "sample": lambda model: SampleCandidates(models=(model,), samples=2, max_tokens=40, max_failed=1.0),
+    "compare": lambda model: JudgeCandidates(models=(model,), when="always", max_failed=1.0, max_flip_rate=None),
+    "inject": lambda model: InjectBugs(model=model, samples=1, max_tokens=700, max_failed=1.0),
+}
+OF_TASKS = ("sample", "compare", "inject")
+CONSTRAINED = ("review", "judge in words", "judge by label", "compare")
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_stage_runs_to_its_end(case, opened, tmp_path):
+    if case in OF_TASKS:
+        candidates = [ANSWERED | {"code": SLOW}, ANSWERED | {"answer": "b" * 32, "code": FAST}]
+        rows = tasks({"candidates": candidates if case == "compare" else None})
+    else:
+        commit = {"rejected": SLOW, "criterion": "runtime_efficiency", **COMMIT}
+        rows = pairs(*({"chosen": f"{FAST}# {n}\n", **commit} for n in range(2)))
+
+    written, dropped = run_stage(tmp_path, CASES[case](opened), rows)
+
+    went_on = {i for ids in written["parent_ids"].to_pylist() for i in ids} if case == "inject" else written["row_id"]
+    assert set(rows["row_id"].to_pylist()) == {*map(str, went_on), *(row_id for row_id, _, _ in dropped)}
+    [file] = (tmp_path / "out" / "segments").glob("*/marks/*/00000.parquet")
+    answers = pq.read_table(file).to_pylist()
+    assert answers
+    assert not {"refused", "server_error", "timeout"} & {answer["failure"] for answer in answers}
+    if case in CONSTRAINED:
+        read = [answer for answer in answers if answer["value"] is not None]
+        assert 2 * len(read) >= len(answers), [(a["failure"], a["detail"], a["text"]) for a in answers]
