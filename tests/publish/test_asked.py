@@ -65,3 +65,12 @@ def test_the_figures_of_another_audit_are_measures_as_they_are():
     [step] = asked({"segments": [{"marks": [entry(audit={"votes": 4, "flip": 0.5, "first": None})]}]})
 
     assert [("votes", 4), ("flip", 0.5)] == [(measure.name, measure.value) for measure in step.measures]
+
+
+def test_of_a_model_that_was_asked_alone_each_figure_stands_once():
+    told = entry(audit={**AUDIT, "groups": [group(flip=share(1, 4)), group(model="m", flip=share(1, 4))]})
+    told["asked"]["models"] = told["asked"]["models"][:1]
+
+    [step] = asked({"segments": [{"marks": [told]}]})
+
+    assert ["all", "all", "all"] == [measure.model for measure in step.measures]

@@ -38,7 +38,7 @@ def asked(manifest: Mapping[str, Any]) -> list[Asked]:
             models=tuple(_named(model) for model in entry["asked"]["models"]),
             questions=entry["asked"]["questions"],
             failures=entry["asked"]["failures"],
-            measures=tuple(_measures(entry["audit"])) if entry["audit"] is not None else (),
+            measures=tuple(_measures(entry["audit"] or {}, is_alone=len(entry["asked"]["models"]) == 1)),
         )
         for segment in manifest["segments"]
         for entry in segment["marks"]
@@ -50,14 +50,15 @@ def _named(model: Mapping[str, Any]) -> str:
     return f"{model['model']} ({model['revision']})" if model["revision"] else str(model["model"])
 
 
-def _measures(audit: Mapping[str, Any]) -> Iterator[Measure]:
+def _measures(audit: Mapping[str, Any], *, is_alone: bool) -> Iterator[Measure]:
+    """Of a model that was asked alone only what is measured over all, which is the same."""
     if "groups" not in audit:  # of a step that measures only a few figures of its own
         for name, value in audit.items():
             if value is not None:
                 yield Measure(name=name, model=_ALL, value=value, low=None, high=None, count=None)
         return
     for group in audit["groups"]:
-        if group["criterion"] != _ALL or group["language"] != _ALL:
+        if group["criterion"] != _ALL or group["language"] != _ALL or (is_alone and group["model"] != _ALL):
             continue
         for name, share in group["shares"].items():
             yield from _share(f"{group['kind']}: {name}", group["model"], share)
@@ -74,6 +75,8 @@ def _measures(audit: Mapping[str, Any]) -> Iterator[Measure]:
                 count=between["units"],
             )
     for canary in audit["canaries"]:
+        if is_alone and canary["model"] != _ALL:
+            continue
         yield from _share(
             f"{canary['kind']}: fooled by canaries ({canary['canary']})", canary["model"], canary["fooled"]
         )
