@@ -7,14 +7,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from themis_data.code.answers import read_answer
 from themis_data.code.grammars import Grammars
-from themis_data.code.language import all_languages, by_name
-from themis_data.code.syntax import identifiers
 from themis_data.errors import PipelineError
 from themis_data.fingerprint import uniform
 from themis_data.llm.judging import no_answer, replaced
-from themis_data.text.leaks import Sides, find_leak
+from themis_data.llm.leaks import leak_of
 
 _COLUMNS = ("chosen", "rejected", "criterion", "message", "path", "language")  # of pairs
 
@@ -57,27 +54,6 @@ def first_without_leak(
         leaks.append(leak)
     reason = f"leak: {leaks[0]}" if leaks else nothing if said_none else no_answer(failures)
     return Written(reason=reason)
-
-
-def leak_of(prompt: str, pair: Mapping[str, Any], *, grammars: Grammars) -> str | None:
-    """What of a prompt gives away which side of a pair is better, as `drop_leaks` says it; None for nothing."""
-    language = pair["language"]
-    chosen, rejected = (read_answer(pair[side]).code for side in ("chosen", "rejected"))
-
-    def names() -> tuple[frozenset[str], frozenset[str]]:
-        one, other = (identifiers(code.encode(), language, grammars=grammars) for code in (chosen, rejected))
-        return one, other
-
-    sides = Sides(
-        chosen=chosen,
-        rejected=rejected,
-        criterion=pair["criterion"],
-        message=pair["message"],
-        path=pair["path"],
-        names=names if language in all_languages() and by_name(language).published_as is not None else None,
-    )
-    leak = find_leak(prompt, sides)
-    return None if leak is None else leak.reason
 
 
 def with_first(

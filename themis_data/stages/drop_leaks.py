@@ -5,14 +5,12 @@ from typing import Annotated, Any, ClassVar
 
 import pyarrow as pa
 
-from themis_data.code.answers import read_answer
 from themis_data.code.grammars import Grammars, resolved_for_published
-from themis_data.code.language import by_name
-from themis_data.code.syntax import identifiers
 from themis_data.engine.rows import Rows
 from themis_data.errors import PipelineError
+from themis_data.llm.leaks import leak_of
 from themis_data.lookup import unknown
-from themis_data.text.leaks import KINDS, Kind, Sides, find_leak
+from themis_data.text.leaks import KINDS, Kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,38 +44,11 @@ class DropLeaks:
 
     def drop_reason(self, pairs: pa.Table) -> pa.Array:
         names = ("prompt", "chosen", "rejected", "criterion", "message", "path", "language")
-        rows = pairs.select(names).to_pylist()
-        return pa.array([self._reason(**row) for row in rows], pa.string())
-
-    def _reason(
-        self,
-        prompt: str | None,
-        chosen: str,
-        rejected: str,
-        criterion: str,
-        message: str | None,
-        path: str | None,
-        language: str,
-    ) -> str | None:
-        if prompt is None:
-            return None
-        chosen, rejected = read_answer(chosen).code, read_answer(rejected).code
-        is_parsed = by_name(language).published_as is not None
-
-        def names() -> tuple[frozenset[str], frozenset[str]]:
-            one, other = (identifiers(s.encode(), language, grammars=self.grammars) for s in (chosen, rejected))
-            return one, other
-
-        sides = Sides(
-            chosen=chosen,
-            rejected=rejected,
-            criterion=criterion,
-            message=message,
-            path=path,
-            names=names if is_parsed else None,
-        )
-        leak = find_leak(prompt, sides, kinds=self.kinds)
-        return None if leak is None else leak.reason
+        reasons = [
+            None if row["prompt"] is None else leak_of(row["prompt"], row, grammars=self.grammars, kinds=self.kinds)
+            for row in pairs.select(names).to_pylist()
+        ]
+        return pa.array(reasons, pa.string())
 
 
 STAGE = DropLeaks
