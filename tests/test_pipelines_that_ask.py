@@ -1,11 +1,12 @@
-"""A pipeline that asks, replayed: the same bytes inline and on Ray, and a rerun that asks nothing."""
+"""A pipeline that asks, replayed: the same bytes inline and on Ray, asked once, judged again, labelled by people."""
 
+import csv
 import dataclasses
 import json
 from pathlib import Path
 
 import pytest
-from builds import CREATED_AT, Notes, drops, published
+from builds import CREATED_AT, Notes, drops, published, themis
 from scripted import Scripted
 
 from themis_data.build import build
@@ -107,3 +108,38 @@ def test_ray_publishes_the_bytes_that_a_plain_loop_publishes(inline, tmp_path):
 
     assert published(inline[0]) == published(tmp_path / "out")
     assert drops(inline[0]) == drops(tmp_path / "out")
+
+
+def test_another_rule_over_stored_votes_says_what_changed(inline, tmp_path):
+    out, pipeline = inline
+    before = published(out)
+
+    done = themis("rejudge", str(pipeline.path), "--from", str(out), "--out", "new", "--set",
+                  "tally_votes.min_share=0.75", "--json", cwd=tmp_path)  # fmt: skip
+
+    assert 0 == done.returncode, done.stderr
+    report = json.loads(done.stdout)
+    assert before == published(out)
+    journal = Path("answers") / "judge_pairs_by_label.journal"
+    assert (out / journal).read_bytes() == (tmp_path / "new" / journal).read_bytes()
+    assert {"tie", "outvoted"} >= {why["reason"] for why in report["only_before"]["reasons"]}
+    assert 0 < report["only_before"]["pairs"]
+
+
+def test_people_label_a_sheet_that_is_read_back(inline, tmp_path):
+    out, _ = inline
+    exported = themis("gold", "export", str(out), "--out", "sheet.csv", "--per-cell", "6", cwd=tmp_path)
+    assert 0 == exported.returncode, exported.stderr
+    with open(tmp_path / "sheet.csv", encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    filled = [row | {"better": "A", "criterion_right": "yes", "labeller": "one"} for row in rows]
+    with open(tmp_path / "sheet.csv", "w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(filled)
+
+    read = themis("gold", "read", "sheet.csv", "--from", str(out), "--json", cwd=tmp_path)
+
+    assert 0 == read.returncode, read.stderr
+    assert {"gold.json", "gold.parquet", "sheet.csv"} == {path.name for path in tmp_path.iterdir()}
+    assert 6 == len(json.loads((tmp_path / "gold.json").read_text(encoding="utf-8"))["verdicts"])
