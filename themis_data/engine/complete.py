@@ -22,7 +22,7 @@ from themis_data.engine.answers import OrderedAnswers
 from themis_data.engine.budget import Budget, BudgetReached, Meter
 from themis_data.engine.journal import Journal
 from themis_data.engine.marks import unmarked_batches
-from themis_data.engine.requests import Model, Reply, Request, request_key
+from themis_data.engine.requests import Reply, Request, request_key
 from themis_data.engine.rows import Complete
 from themis_data.engine.segment import Work
 from themis_data.engine.shuffle import Run, Shard, in_order
@@ -44,6 +44,7 @@ _QUESTION = pa.schema(
         ("keys", pa.list_(pa.string())),  # of its requests, one a sample
     ]
 )
+_Named = tuple[str, str | None, str | None]  # name, revision and variant of a model, asked for once: some hash files
 _DEFAULTS = {"model": 0, "samples": 1}
 _MIN_BEFORE_GIVING_UP = 20  # failures; a run of fewer questions fails when all are asked
 
@@ -65,7 +66,7 @@ class QuestionTask:
     run_folder: str
     work: Work
     shard: Shard
-    models: tuple[tuple[str, str | None, str | None], ...]  # name, revision and variant of each
+    models: tuple[_Named, ...]
     to: str
 
 
@@ -100,7 +101,7 @@ def completed(
     files = [Path(file) for file in in_order(run, write_questions, tasks, lambda _: None)]
     with Journal(run_folder / "answers" / f"{decision.template}.journal") as journal:
         requests = _ask(decision, work.step, files, journal, progress, budget)
-        return _write_answers(decision, work.step, shards, files, journal, requests, run_folder, to)
+        return _write_answers(decision, work.step, shards, files, models, journal, requests, run_folder, to)
 
 
 def write_questions(task: QuestionTask) -> str:
@@ -118,9 +119,7 @@ def write_questions(task: QuestionTask) -> str:
     return task.to
 
 
-def questions(
-    decision: Complete, step: str, rows: pa.Table, models: Sequence[tuple[str, str | None, str | None]]
-) -> pa.Table:
+def questions(decision: Complete, step: str, rows: pa.Table, models: Sequence[_Named]) -> pa.Table:
     """The questions about some rows with every column and the keys of their requests.
 
     Raises StageError when they are about other rows, or not in the order of the rows.
@@ -142,9 +141,7 @@ def questions(
     return pa.table({**columns, "keys": pa.array(keys, pa.list_(pa.string()))}, schema=_QUESTION)
 
 
-def _keys(
-    decision: Complete, question: dict[str, Any], models: Sequence[tuple[str, str | None, str | None]]
-) -> list[str]:
+def _keys(decision: Complete, question: dict[str, Any], models: Sequence[_Named]) -> list[str]:
     name, revision, variant = models[question["model"]]
     return [
         request_key(
@@ -275,6 +272,7 @@ def _write_answers(
     step: str,
     shards: Sequence[Shard],
     files: Sequence[Path],
+    models: Sequence[_Named],
     journal: Journal,
     requests: int,
     run_folder: Path,
@@ -287,7 +285,7 @@ def _write_answers(
 
     def answered(shard: Shard, file: Path) -> Iterator[pa.Table]:
         nonlocal total, retryable
-        by_row = OrderedAnswers(_answers(decision, batch, journal) for batch in _batches(file))
+        by_row = OrderedAnswers(_answers(decision, batch, models, journal) for batch in _batches(file))
         for batch in unmarked_batches(run_folder, shard.path, list(decision.columns), shard.earlier_marks):
             answers = by_row.of(batch["row_id"])
             total += len(answers)
@@ -315,25 +313,28 @@ def _write_answers(
         "questions": total,
         "requests": requests,
         "failures": dict(sorted(failures.items())),
-        "models": [{"model": m.name, "revision": m.revision, "family": m.family} for m in decision.models],
+        "models": [
+            {"model": name, "revision": revision, "family": model.family}
+            for (name, revision, _), model in zip(models, decision.models, strict=True)
+        ],
     }
     return Completed(files=records, counts=counts, retryable=retryable, audit=record)
 
 
-def _answers(decision: Complete, asked: pa.Table, journal: Journal) -> pa.Table:
+def _answers(decision: Complete, asked: pa.Table, models: Sequence[_Named], journal: Journal) -> pa.Table:
     """What the journal holds on some questions, one row an answer."""
     replies = journal.find(key for keys in asked["keys"].to_pylist() for key in keys)
     columns: dict[str, list[Any]] = {name: [] for name in schema("answer").names}
     for question in asked.select(["row_id", "slot", "model", "ticket", "keys"]).to_pylist():
-        model = decision.models[question["model"]]
+        model = models[question["model"]]
         for sample, key in enumerate(question["keys"]):
             for name, value in _answer(decision, question, model, sample, replies[key]).items():
                 columns[name].append(value)
     return schema("answer").table(columns)
 
 
-def _answer(decision: Complete, question: dict[str, Any], model: Model, sample: int, reply: Reply) -> dict[str, Any]:
-    value, failure, detail = None, reply.failure, reply.detail
+def _answer(decision: Complete, question: dict[str, Any], model: _Named, sample: int, reply: Reply) -> dict[str, Any]:
+    (name, revision, _), value, failure, detail = model, None, reply.failure, reply.detail
     if reply.text is not None and decision.wants_probabilities:
         value = reply.probabilities
     elif reply.text is not None:
@@ -346,8 +347,8 @@ def _answer(decision: Complete, question: dict[str, Any], model: Model, sample: 
         "row_id": reply.key,
         "about": question["row_id"],
         "slot": question["slot"],
-        "model": model.name,
-        "revision": model.revision,
+        "model": name,
+        "revision": revision,
         "sample": sample,
         "text": reply.text,
         "value": None if failure is not None else json.dumps(value, ensure_ascii=False, sort_keys=True),
