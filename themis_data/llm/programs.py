@@ -1,12 +1,15 @@
-"""Programs out of replies in free text, and in the wrapper of answers."""
+"""Programs out of replies in free text, in the wrapper of answers, and as the sides of a pair."""
 
 import re
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 from themis_data.code.answers import read_answer
 from themis_data.code.language import by_name
 from themis_data.engine.rows import Parsed
+from themis_data.fingerprint import pair_id
+from themis_data.text.changes import line_changes
+from themis_data.text.licenses import license_class
 
 _THOUGHT = "</think>"
 _TICKS = re.compile(r"`+")
@@ -42,3 +45,29 @@ def wrapped(programs: Sequence[str], language: str, wrapper: Literal["bare", "fe
     grammar = by_name(language).grammar
     tag = grammar.replace("_", "") if grammar is not None else language.lower()
     return [f"{fence}{tag}\n{program}{fence}\n" for program in bare]
+
+
+def task_pair(
+    task: Mapping[str, Any], *, maker: str, criterion: str, chosen: str, rejected: str, **label: Any
+) -> dict[str, Any]:
+    """A row of the schema `pair` out of two answers to a task; `label` has what the label rests on, and who wrote."""
+    return {
+        "row_id": pair_id([task["row_id"]], criterion, chosen, rejected),
+        "parent_ids": [task["row_id"]],
+        "source": f"{maker}-{task['source']}",
+        "criterion": criterion,
+        "also_matches": [],
+        "language": task["language"],
+        "prompt": task["prompt"],
+        "prompt_by": "upstream",
+        "chosen": chosen,
+        "rejected": rejected,
+        "form": "file",
+        "changed_share": line_changes(read_answer(rejected).code, read_answer(chosen).code).changed_share,
+        "license": task["license"],
+        "license_class": license_class(task["license"]),
+        "repos": task["source"],
+        "group": task["task"],
+        "demo_only": task["demo_only"],
+        **label,
+    }

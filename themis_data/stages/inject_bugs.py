@@ -7,13 +7,12 @@ from typing import Annotated, Any, ClassVar
 import pyarrow as pa
 
 from themis_data.code import differential, python_tests
-from themis_data.code.answers import read_answer
 from themis_data.code.differential import Function
 from themis_data.code.python_tests import BugSearch, Task
 from themis_data.engine.requests import Model, Sampling
 from themis_data.engine.rows import Complete, Rows
 from themis_data.errors import PipelineError
-from themis_data.fingerprint import digest, pair_id
+from themis_data.fingerprint import digest
 from themis_data.llm.bugs import (
     TEMPLATE,
     BugRules,
@@ -24,11 +23,10 @@ from themis_data.llm.bugs import (
     read_bug,
     runs,
 )
+from themis_data.llm.programs import task_pair
 from themis_data.llm.prompting import question_table
 from themis_data.llm.rules import Rules
 from themis_data.schema import schema
-from themis_data.text.changes import line_changes
-from themis_data.text.licenses import license_class
 
 CRITERION = "functional_correctness"
 _RULES = Rules()
@@ -240,32 +238,18 @@ def _why_none(found: BugSearch) -> str | None:
 
 
 def _pair(row: dict[str, Any], bug: dict[str, Any], writer: str | None) -> dict[str, Any]:
-    chosen, rejected = row["solution"], bug["solution"]
-    changes = line_changes(read_answer(rejected).code, read_answer(chosen).code)
-    return {
-        "row_id": pair_id([row["row_id"]], CRITERION, chosen, rejected),
-        "parent_ids": [row["row_id"]],
-        "source": f"{'Mutated' if writer is None else 'Bugged'}-{row['source']}",
-        "criterion": CRITERION,
-        "also_matches": [],
-        "language": row["language"],
-        "prompt": row["prompt"],
-        "prompt_by": "upstream",
-        "chosen": chosen,
-        "rejected": rejected,
-        "written_by": None if writer is None else [writer],
-        "form": "file",
-        "evidence": bug["evidence"],
-        "strength": bug["strength"],
-        "strength_unit": None if bug["strength"] is None else _UNITS[bug["evidence"]],
-        "label_detail": bug["detail"],
-        "changed_share": changes.changed_share,
-        "license": row["license"],
-        "license_class": license_class(row["license"]),
-        "repos": row["source"],
-        "group": row["task"],
-        "demo_only": row["demo_only"],
-    }
+    return task_pair(
+        row,
+        maker="Mutated" if writer is None else "Bugged",
+        criterion=CRITERION,
+        chosen=row["solution"],
+        rejected=bug["solution"],
+        written_by=None if writer is None else [writer],
+        evidence=bug["evidence"],
+        strength=bug["strength"],
+        strength_unit=None if bug["strength"] is None else _UNITS[bug["evidence"]],
+        label_detail=bug["detail"],
+    )
 
 
 STAGE = InjectBugs

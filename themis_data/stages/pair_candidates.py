@@ -8,7 +8,6 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import pyarrow as pa
 
-from themis_data.code.answers import read_answer
 from themis_data.code.compare import surface_difference
 from themis_data.code.contrast import fails_no_test, kind_of_run, num_beside
 from themis_data.code.grammars import Grammars, resolved_for_published
@@ -18,13 +17,12 @@ from themis_data.code.syntax import code_tokens
 from themis_data.criteria import all_criteria
 from themis_data.engine.rows import Rows
 from themis_data.errors import PipelineError
-from themis_data.fingerprint import digest, pair_id, uniform
-from themis_data.llm.programs import wrapped
+from themis_data.fingerprint import digest, uniform
+from themis_data.llm.programs import task_pair, wrapped
 from themis_data.llm.tournament import win_probability
 from themis_data.lookup import unknown
 from themis_data.schema import schema
 from themis_data.text.changes import line_changes
-from themis_data.text.licenses import license_class
 
 EXECUTED_FOR = "functional_correctness"  # what tests show
 _LAYOUT_COUNTS_FOR = "readability_and_maintainability"  # there comments and names are what makes the better answer
@@ -304,31 +302,18 @@ def surface_of(chosen: str, rejected: str, language: str, grammars: Grammars) ->
 def _pair(
     row: dict[str, Any], found: dict[str, Any], criterion: str, evidence: Literal["executed", "judged"] | None
 ) -> dict[str, Any]:
-    chosen, rejected = found["chosen"], found["rejected"]
-    return {
-        "row_id": pair_id([row["row_id"]], criterion, chosen, rejected),
-        "parent_ids": [row["row_id"]],
-        "source": f"Sampled-{row['source']}",
-        "criterion": criterion,
-        "also_matches": [],
-        "language": row["language"],
-        "prompt": row["prompt"],
-        "prompt_by": "upstream",
-        "chosen": chosen,
-        "rejected": rejected,
-        "written_by": found["written_by"],
-        "form": "file",
-        "evidence": evidence,
-        "strength": found["strength"],
-        "strength_unit": "share_of_tests_failed" if evidence == "executed" else "win_probability",
-        "label_detail": found["detail"],
-        "changed_share": line_changes(read_answer(rejected).code, read_answer(chosen).code).changed_share,
-        "license": row["license"],
-        "license_class": license_class(row["license"]),
-        "repos": row["source"],
-        "group": row["task"],
-        "demo_only": row["demo_only"],
-    }
+    return task_pair(
+        row,
+        maker="Sampled",
+        criterion=criterion,
+        chosen=found["chosen"],
+        rejected=found["rejected"],
+        written_by=found["written_by"],
+        evidence=evidence,
+        strength=found["strength"],
+        strength_unit="share_of_tests_failed" if evidence == "executed" else "win_probability",
+        label_detail=found["detail"],
+    )
 
 
 STAGE = PairCandidates
