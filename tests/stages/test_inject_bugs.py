@@ -55,6 +55,12 @@ def test_the_rejected_side_passes_some_asserts_and_fails_others(made: tuple) -> 
         assert (found.count(False) / 4, "share_of_tests_failed") == (pair["strength"], pair["strength_unit"])
 
 
+def test_the_source_can_be_given_a_name(tmp_path: Path) -> None:
+    stage = InjectBugs(max_per_task=1, published_as="Bugged-Instruct")
+
+    assert ["Bugged-Instruct"] == run_stage(tmp_path, stage, tasks(TASK))[0]["source"].to_pylist()
+
+
 def test_the_chosen_side_is_the_reference_and_the_task_is_the_group(made: tuple) -> None:
     pairs, _ = made
     pair = next(pair for pair in pairs if pair["parent_ids"] == ["0"])

@@ -64,6 +64,12 @@ def test_chosen_passes_all_tests_and_rejected_some(tmp_path: Path) -> None:
     }.items() <= pair.items()
 
 
+def test_the_source_can_be_given_a_name(tmp_path: Path) -> None:
+    given = candidates(GOOD, WRONG, **run(PASSES, NEARLY))
+
+    assert ["Own-Answers"] == [pair["source"] for pair in paired(tmp_path, given, published_as="Own-Answers")[0]]
+
+
 def test_hard_negatives_come_first(tmp_path: Path) -> None:
     given = candidates(GOOD, WORSE, WRONG, **run(PASSES, HARDLY, NEARLY))
 

@@ -48,13 +48,13 @@ def wrapped(programs: Sequence[str], language: str, wrapper: Literal["bare", "fe
 
 
 def task_pair(
-    task: Mapping[str, Any], *, maker: str, criterion: str, chosen: str, rejected: str, **label: Any
+    task: Mapping[str, Any], *, source: str, criterion: str, chosen: str, rejected: str, **label: Any
 ) -> dict[str, Any]:
     """A row of the schema `pair` out of two answers to a task; `label` has what the label rests on, and who wrote."""
     return {
         "row_id": pair_id([task["row_id"]], criterion, chosen, rejected),
         "parent_ids": [task["row_id"]],
-        "source": f"{maker}-{task['source']}",
+        "source": source,
         "criterion": criterion,
         "also_matches": [],
         "language": task["language"],

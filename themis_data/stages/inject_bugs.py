@@ -79,6 +79,9 @@ class InjectBugs:
     max_changed_lines: Annotated[int, "lines that the model's bug changes"] = 8
     syntax_error_share: Annotated[float, "share of the model's bugs that may not parse, at most, 0 to 0.5"] = 0.0
     allow_untested: Annotated[bool, "whether a model's bug counts that nothing ran (evidence: message)"] = False
+    published_as: Annotated[
+        str | None, "what the pairs' source says; null: Mutated or Bugged with the data set's name, as in Bugged-X"
+    ] = None
     seed: Annotated[int, "of the order in which mutants are tried, and of draws; the pipeline's by default"] = 0
 
     def __post_init__(self) -> None:
@@ -191,9 +194,24 @@ class InjectBugs:
         columns: dict[str, list[Any]] = {}
         for row in tasks.to_pylist():
             for bug in row["bugs"]:
-                for name, value in _pair(row, bug, None if isinstance(self.model, Rules) else self.model.name).items():
+                for name, value in self._pair(row, bug).items():
                     columns.setdefault(name, []).append(value)
         return schema("pair").table(columns) if columns else schema("pair").empty()
+
+    def _pair(self, row: dict[str, Any], bug: dict[str, Any]) -> dict[str, Any]:
+        by_rules = isinstance(self.model, Rules)
+        return task_pair(
+            row,
+            source=self.published_as or f"{'Mutated' if by_rules else 'Bugged'}-{row['source']}",
+            criterion=CRITERION,
+            chosen=row["solution"],
+            rejected=bug["solution"],
+            written_by=None if by_rules else [self.model.name],
+            evidence=bug["evidence"],
+            strength=bug["strength"],
+            strength_unit=None if bug["strength"] is None else _UNITS[bug["evidence"]],
+            label_detail=bug["detail"],
+        )
 
 
 def _unfit(row: dict[str, Any]) -> str | None:
@@ -235,21 +253,6 @@ def _why_none(found: BugSearch) -> str | None:
         return f"reference_fails: {found.reference.passed} asserts pass, {found.reference.wrong} are wrong"
     tried = ", ".join(f"{count} {reason}" for reason, count in found.rejected.items())
     return f"no_mutant: {tried or 'none could be made'}"
-
-
-def _pair(row: dict[str, Any], bug: dict[str, Any], writer: str | None) -> dict[str, Any]:
-    return task_pair(
-        row,
-        maker="Mutated" if writer is None else "Bugged",
-        criterion=CRITERION,
-        chosen=row["solution"],
-        rejected=bug["solution"],
-        written_by=None if writer is None else [writer],
-        evidence=bug["evidence"],
-        strength=bug["strength"],
-        strength_unit=None if bug["strength"] is None else _UNITS[bug["evidence"]],
-        label_detail=bug["detail"],
-    )
 
 
 STAGE = InjectBugs

@@ -69,6 +69,7 @@ class PairCandidates:
     wrapper: Annotated[Literal["bare", "fenced"], "of both sides: the program alone, or in a fence"] = "bare"
     generator_terms: Annotated[str, "what the models' terms say of their output, for label_detail; empty for none"] = ""
     grammars: Annotated[Grammars, "auto, bundle or wheels"] = "auto"
+    published_as: Annotated[str | None, "what the pairs' source says; null: Sampled and the data set's name"] = None
     seed: Annotated[int, "of what is drawn among equals; the pipeline's by default"] = 0
 
     def __post_init__(self) -> None:
@@ -113,9 +114,25 @@ class PairCandidates:
         for row in tasks.to_pylist():
             evidence = self._evidence(row)
             for found in row["pairs"]:
-                for name, value in _pair(row, found, self.criterion, evidence).items():
+                for name, value in self._pair(row, found, evidence).items():
                     columns.setdefault(name, []).append(value)
         return schema("pair").table(columns) if columns else schema("pair").empty()
+
+    def _pair(
+        self, row: dict[str, Any], found: dict[str, Any], evidence: Literal["executed", "judged"] | None
+    ) -> dict[str, Any]:
+        return task_pair(
+            row,
+            source=self.published_as or f"Sampled-{row['source']}",
+            criterion=self.criterion,
+            chosen=found["chosen"],
+            rejected=found["rejected"],
+            written_by=found["written_by"],
+            evidence=evidence,
+            strength=found["strength"],
+            strength_unit="share_of_tests_failed" if evidence == "executed" else "win_probability",
+            label_detail=found["detail"],
+        )
 
     def _evidence(self, row: dict[str, Any]) -> Literal["executed", "judged"] | None:
         """What decides about this task's candidates; null where nothing was done that could."""
@@ -297,23 +314,6 @@ def surface_of(chosen: str, rejected: str, language: str, grammars: Grammars) ->
         return None if chosen.split() != rejected.split() else "whitespace_only"
     changed = line_changes(rejected, chosen).ranges
     return surface_difference(rejected, chosen, language, changed=changed, grammars=grammars)
-
-
-def _pair(
-    row: dict[str, Any], found: dict[str, Any], criterion: str, evidence: Literal["executed", "judged"] | None
-) -> dict[str, Any]:
-    return task_pair(
-        row,
-        maker="Sampled",
-        criterion=criterion,
-        chosen=found["chosen"],
-        rejected=found["rejected"],
-        written_by=found["written_by"],
-        evidence=evidence,
-        strength=found["strength"],
-        strength_unit="share_of_tests_failed" if evidence == "executed" else "win_probability",
-        label_detail=found["detail"],
-    )
 
 
 STAGE = PairCandidates
