@@ -122,7 +122,15 @@ def main() -> None:
         made_pairs(arguments.out, arguments.per_task)
         return
     pairs = pq.read_table(arguments.pairs).sort_by("row_id").slice(0, arguments.limit)
-    model = Vllm(model=arguments.checkpoint, device="cpu", cpus=1, max_model_len=4096, max_num_seqs=16, cpu_cache_gib=2)
+    model = Vllm(
+        model=arguments.checkpoint,
+        dtype="float32",  # faster than bfloat16 on processors that do not have it
+        device="cpu",
+        cpus=1,
+        max_model_len=4096,
+        max_num_seqs=16,
+        cpu_cache_gib=2,
+    )
     judge(model, with_other_prompts(pairs) if arguments.shuffled else pairs)
 
 

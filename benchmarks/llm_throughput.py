@@ -1,9 +1,9 @@
 """Tokens a second of the backend vllm beside bare `vllm.LLM.chat`: same prompts, same settings, runs in turns.
 
-    python benchmarks/llm_throughput.py CHECKPOINT [--prompts 500] [--tokens 32] [--runs 3] [--batch-size 16]
+    python benchmarks/llm_throughput.py CHECKPOINT [--prompts 500] [--chars 400] [--tokens 32] [--runs 3]
 
 Both engines are loaded before the first run and idle while the other works; a first short run of each does not count.
-Prompts are pieces of the standard library, 400 characters each. Nothing is cached from run to run.
+Prompts are pieces of the standard library, `--chars` characters each. Nothing is cached from run to run.
 """
 
 import argparse
@@ -17,14 +17,13 @@ from pathlib import Path
 from themis_data.engine.requests import Request, Sampling
 from themis_data.llm.vllm import Vllm
 
-_CHARS = 400
 _LENGTH = 512
 
 
-def requests(number: int, max_tokens: int) -> list[Request]:
+def requests(number: int, chars: int, max_tokens: int) -> list[Request]:
     files = sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))
     text = "".join(file.read_text(encoding="utf-8") for file in files[:80])
-    pieces = (text[k * 997 : k * 997 + _CHARS] for k in range(number))
+    pieces = (text[k * 997 : k * 997 + chars] for k in range(number))
     sampling = Sampling(temperature=1.0, max_tokens=max_tokens, seed=1)
     return [
         Request(key=f"{k:032x}", system=None, user=f"What does this code do?\n\n{piece}", sampling=sampling)
@@ -36,6 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint")
     parser.add_argument("--prompts", type=int, default=500)
+    parser.add_argument("--chars", type=int, default=400)
     parser.add_argument("--tokens", type=int, default=32)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=16)
@@ -45,7 +45,7 @@ def main() -> None:
     os.environ |= {"VLLM_CPU_KVCACHE_SPACE": "1", "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     # Ray lets its workers wait for everything else on a machine, the bare engine included.
     os.environ |= {"RAY_worker_niceness": "0"}
-    asked = requests(given.prompts, given.tokens)
+    asked = requests(given.prompts, given.chars, given.tokens)
 
     from vllm import LLM, SamplingParams
 

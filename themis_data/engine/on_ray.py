@@ -16,7 +16,7 @@ import math
 import os
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar
@@ -190,17 +190,17 @@ def open_llm(
 
 
 class _Feed:
-    """Where the driver puts blocks of rows and the task that reads them waits; runs as an actor."""
+    """Where the driver puts batches of prompts and the task that reads them waits; runs as an actor."""
 
     def __init__(self) -> None:
-        self._blocks: asyncio.Queue[list[str] | None] = asyncio.Queue()
+        self._blocks: asyncio.Queue[str | None] = asyncio.Queue()
         self._reader: str | None = None
 
-    async def put(self, block: list[str] | None) -> None:
+    async def put(self, block: str | None) -> None:
         await self._blocks.put(block)
 
-    async def get(self, reader: str) -> list[str] | None:
-        # What was read is gone: a second reader would get only what is left, and the first's rows would never come.
+    async def get(self, reader: str) -> str | None:
+        # What was read is gone: a second reader would get only what is left, and the first's would never come.
         if self._reader not in (None, reader):
             raise RuntimeError("the process that fed the engine died")
         self._reader = reader
@@ -214,7 +214,7 @@ class _Stream:
         self.feed = feed
         self._limit = limit
         self._batch_size = batch_size
-        self._done: queue.SimpleQueue[list[dict[str, Any]] | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[list[tuple[int, Completion]] | None] = queue.SimpleQueue()
         self._failure: BaseException | None = None
         self._is_closing = threading.Event()
         self._num_calls = 0
@@ -226,7 +226,7 @@ class _Stream:
     def _read(self, data: Any) -> None:
         try:
             for batch in data.iter_batches(batch_size=None, batch_format="numpy", prefetch_batches=0):
-                self._done.put(list(batch[_COLUMN]))
+                self._done.put([_as_completion(done) for packed in batch[_BATCH] for done in json.loads(packed)])
                 if self._is_closing.is_set():
                     return
         except BaseException as error:  # noqa: BLE001  handed on to whoever waits for answers
@@ -247,22 +247,20 @@ class _Stream:
                 rows = [_as_row(call, prompt) for prompt in block if prompt.error is None]
                 if rows:
                     num_open += len(rows)
-                    # The stage waits until a batch is full; what fills it up never reaches the engine.
-                    self.feed.put.remote(rows + [_FILLER] * (self._batch_size - len(rows)))
+                    self.feed.put.remote(json.dumps(rows))
             if refused:
                 yield refused
                 continue
             if not num_open:
                 return
-            found = self._next_done()
-            done = [_as_completion(row) for row in found if row[_LABEL].call == call]
+            done = [completion for of, completion in self._next_done() if of == call]
             if done:
                 yield done
                 num_open -= len(done)
 
-    def _next_done(self) -> list[dict[str, Any]]:
-        """All that is done by now, at least one batch."""
-        rows: list[dict[str, Any]] = []
+    def _next_done(self) -> list[tuple[int, Completion]]:
+        """All that is done by now, at least one batch, each with its call."""
+        rows: list[tuple[int, Completion]] = []
         while not rows or not self._done.empty():
             batch = self._done.get()
             if batch is None:
@@ -283,46 +281,41 @@ class _Stream:
         self._thread.join(_CLOSE_S)
 
 
-@dataclass(frozen=True, slots=True)
-class _Label:
-    """Tells the rows of one call from those that an earlier one left behind.
-
-    It also keeps Ray from turning rows into Arrow, which knows no instance of a class: there integers beside a null
-    become floating point numbers, which kill the engine.
-    """
-
-    call: int
-    place: int
+# A batch of prompts is one row of the data set, as JSON from end to end. Ray makes a block of every row here, which
+# takes longer than many an answer; and Arrow turns integers beside a null into floating point, which kills the engine.
+_BATCH: Final = "batch"
+_COLUMN: Final = "__data"  # where the stage of ray.data.llm has its rows
+_ERROR: Final = "__inference_error__"  # and what it says of one that failed
 
 
-_COLUMN: Final = "__data"  # of the rows, inside of the processors of ray.data.llm
-_LABEL: Final = "label"
-_ERROR: Final = "__inference_error__"
-_FILLER: Final = json.dumps({"label": [0, 0], _ERROR: "filler"})
+def _as_row(call: int, prompt: Prompt) -> dict[str, Any]:
+    """What the stage takes; the call, which it keeps, tells a row from those that an earlier call left behind."""
+    return {
+        "call": call,
+        "place": prompt.place,
+        "tokenized_prompt": prompt.tokens,
+        "sampling_params": dict(prompt.sampling),
+    }
 
 
-def _as_row(call: int, prompt: Prompt) -> str:
-    row = {_LABEL: [call, prompt.place], "tokenized_prompt": prompt.tokens, "sampling_params": dict(prompt.sampling)}
-    return json.dumps(row)
-
-
-def _unpacked(row: dict[str, Any]) -> dict[str, Any]:
-    """What ray.data.llm takes, out of a row of the stream. Runs in the task that reads them."""
-    said: dict[str, Any] = json.loads(row.pop("packed"))
-    return {**said, _LABEL: _Label(*said[_LABEL])}
-
-
-def _as_completion(row: dict[str, Any]) -> Completion:
+def _as_fields(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Call and completion out of a row that the stage gives, as JSON types. Runs beside the engine."""
+    done = {"call": row["call"], "place": row["place"]}
     if row[_ERROR]:
-        return Completion(place=row[_LABEL].place, error=row[_ERROR])
+        return done | {"error": row[_ERROR]}
     first = (row["logprobs"] or [None])[0]
-    return Completion(
-        place=row[_LABEL].place,
-        text=row["generated_text"],
-        tokens=list(row["generated_tokens"]),
-        num_prompt_tokens=row["num_input_tokens"],
-        logprobs=None if first is None else {token: found["logprob"] for token, found in first.items()},
-    )
+    return done | {
+        "text": row["generated_text"],
+        "tokens": [int(token) for token in row["generated_tokens"]],
+        "num_prompt_tokens": row["num_input_tokens"],
+        "logprobs": None if first is None else [(int(token), found["logprob"]) for token, found in first.items()],
+    }
+
+
+def _as_completion(fields: dict[str, Any]) -> tuple[int, Completion]:
+    """The call and its completion."""
+    call, logprobs = fields.pop("call"), fields.pop("logprobs", None)
+    return call, Completion(**fields, logprobs=None if logprobs is None else dict(logprobs))
 
 
 def _last_line(error: BaseException | None) -> str:
@@ -357,8 +350,8 @@ def _answers(
         def get_read_tasks(self, parallelism: int, *settings: Any, **more_settings: Any) -> list[Any]:
             def read() -> Iterator[pa.Table]:
                 reader = ray.get_runtime_context().get_worker_id()
-                while (block := ray.get(feed.get.remote(reader))) is not None:
-                    yield pa.table({"packed": block})
+                while (batch := ray.get(feed.get.remote(reader))) is not None:
+                    yield pa.table({_BATCH: [batch]})
 
             return [ReadTask(read, BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None))]
 
@@ -385,21 +378,27 @@ def _answers(
             tokenize_stage=False,
             detokenize_stage=False,
         ),
-        preprocess=_unpacked,
-        # The same as of the task that reads, so that both become one; on its own it would start a process a row.
-        preprocess_map_kwargs={"num_cpus": 0},
     )
-    processor.postprocess = None  # rows are read here as they are, without one more task for each
-    # Changed in place: on assignment the stage counts its devices anew, and by then it has forgotten that it has none.
-    processor.get_stage_by_name("vLLMEngineStage").map_batches_kwargs.update(
-        max_restarts=_ENGINE_RESTARTS, max_task_retries=_ENGINE_RESTARTS
-    )
+    stage = processor.get_stage_by_name("vLLMEngineStage")
+    engine: Any = stage.fn
+
+    class Batched(engine):  # type: ignore[misc]  # chosen by Ray when it runs
+        """The stage on whole batches."""
+
+        async def __call__(self, batch: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+            for packed in batch[_BATCH]:
+                async for done in super().__call__({_COLUMN: json.loads(packed)}):
+                    yield {_BATCH: [json.dumps([_as_fields(row) for row in done[_COLUMN]])]}
+
+    kwargs = stage.get_dataset_map_batches_kwargs(batch_size=1, data_column=_COLUMN)
+    kwargs |= {"max_restarts": _ENGINE_RESTARTS, "max_task_retries": _ENGINE_RESTARTS}
     source: Any = Feeding()  # type: ignore[no-untyped-call]  # ray is not annotated
     context = DataContext.get_current()
     before = context.target_max_block_size, context.enable_progress_bars, context.print_on_execution_start
     try:
         # Ray gathers rows until a block has this size, and a stream that pauses would wait in it for ever.
         context.target_max_block_size, context.enable_progress_bars, context.print_on_execution_start = 1, False, False
-        return processor(ray.data.read_datasource(source, override_num_blocks=1, num_cpus=0))
+        batches = ray.data.read_datasource(source, override_num_blocks=1, num_cpus=0)
+        return batches.map_batches_internal(Batched, **kwargs)  # as the processor itself does it
     finally:
         context.target_max_block_size, context.enable_progress_bars, context.print_on_execution_start = before
