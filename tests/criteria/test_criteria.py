@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from themis_data import criteria
-from themis_data.criteria import all_criteria, by_name, leading_letters
+from themis_data.criteria import EVIDENCE, all_criteria, by_name, canonical_criterion, leading_letters
 from themis_data.criteria.evidence import all_kinds
 from themis_data.errors import PipelineError, UnknownName
 
@@ -34,6 +34,29 @@ def test_the_seven_criteria_are_there_under_their_published_names() -> None:
 
 def test_the_benchmark_spells_readability_without_and() -> None:
     assert by_name("readability_and_maintainability").benchmark_as == "Readability_Maintainability"
+
+
+@pytest.mark.parametrize(
+    ("called", "name"),
+    [
+        ("Readability_Maintainability", "readability_and_maintainability"),
+        ("readability and maintainability", "readability_and_maintainability"),
+        ("Execution Efficiency", "runtime_efficiency"),
+        (" Memory-Efficiency ", "memory_efficiency"),
+        ("FC", "functional_correctness"),
+        ("security", "security_hardness"),
+        ("Helpfulness", "helpfulness"),
+        ("harmlessness", "harmlessness"),
+        ("beauty", None),
+        ("", None),
+    ],
+)
+def test_a_criterion_is_found_by_any_of_its_names(called: str, name: str | None) -> None:
+    assert name == canonical_criterion(called)
+
+
+def test_evidence_stands_in_order_of_strength() -> None:
+    assert ("executed", "differential", "measured", "judged", "rated", "merged", "message", "upstream") == EVIDENCE
 
 
 @pytest.mark.parametrize("name", sorted(all_criteria()))

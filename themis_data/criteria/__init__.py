@@ -16,8 +16,10 @@ from themis_data.errors import PipelineError, UnknownName
 from themis_data.lookup import unknown
 from themis_data.yaml_file import read_yaml
 
-# How a pair is known to be one, the strongest first.
-EVIDENCE = ("executed", "differential", "judged", "merged", "message")
+# How a pair is known to be one, the strongest first: its programs were run against tests, or against each other; an
+# online judge measured their time or memory; language models judged it; people compared or scored its sides; its pull
+# request was merged; a commit message says so; or the data set that it is from says so, and nothing more is known.
+EVIDENCE = ("executed", "differential", "measured", "judged", "rated", "merged", "message", "upstream")
 
 _FOLDER = Path(__file__).parent
 _STRENGTHS = ("strong", "terms", "opening", "weak")
@@ -79,6 +81,7 @@ class Criterion:
     title: str
     published_as: str  # the `aspect` of published preferences
     benchmark_as: str  # the `aspect` of CodeRewardBench
+    aliases: tuple[str, ...] = ()  # other names that data sets give it
     definition: str
     judge_points: tuple[str, ...]
     message: MessageRules | None
@@ -97,6 +100,28 @@ def by_name(name: str) -> Criterion:
     if name not in known:
         raise UnknownName(unknown("criterion", name, known.keys()))
     return known[name]
+
+
+def canonical_criterion(name: str) -> str | None:
+    """File name of the criterion that a data set calls so (`Readability_Maintainability`, `Execution Efficiency`);
+    null where none has that name. Case, spaces around it and a space, hyphen or underscore inside do not matter."""
+    return _by_alias().get(_alias(name))
+
+
+def _alias(name: str) -> str:
+    return re.sub(r"[\s_-]+", "", name).lower()
+
+
+@cache
+def _by_alias() -> dict[str, str]:
+    claimed: dict[str, str] = {}
+    for criterion in all_criteria().values():
+        names = (criterion.name, criterion.title, criterion.published_as, criterion.benchmark_as, *criterion.aliases)
+        for alias in {_alias(name) for name in names}:
+            if alias in claimed:
+                raise PipelineError(f"criteria: {claimed[alias]} and {criterion.name} are both called {alias!r}")
+            claimed[alias] = criterion.name
+    return claimed
 
 
 def _criterion(path: Path) -> Criterion:
