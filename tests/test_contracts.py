@@ -23,6 +23,7 @@ from builds import (
     votes,
 )
 from scripted import Scripted, valid_reply
+from upstream_rows import write_mapped
 
 from themis_data.code.language import all_languages
 from themis_data.criteria import all_criteria
@@ -94,7 +95,10 @@ CONFIGS = [pytest.param(stage_of(name), id=name) for name in STAGES] + [
 MADE = [*STAGES, *(f"{name} + model" for name in STAGES if needs_no_model(name))]
 
 # Sources that need something to read.
-READS = {"git_history": lambda folder: {"repos": (str(made_repository(folder / "repository", num_commits=24)),)}}
+READS = {
+    "git_history": lambda folder: {"repos": (str(made_repository(folder / "repository", num_commits=24)),)},
+    "hub_rows": lambda folder: {"recipe": "truthy_dpo", "files": str(write_mapped("truthy_dpo", folder))},
+}
 
 SLOW = """def total(words, known):
     \"\"\"Count how many of the words are known, each as often as it comes.\"\"\"

@@ -40,6 +40,14 @@ class SourceError(ThemisError, ValueError):
     """A source cannot be read at all, for example a path that is no git repository."""
 
 
+class UpstreamGap(SourceError):
+    """What nobody could find out of an upstream data set has to be supplied; the message says what."""
+
+
+class UpstreamChanged(SourceError):
+    """The columns of an upstream data set are not those that its recipe was written for."""
+
+
 class StageError(ThemisError, RuntimeError):
     """A step broke its contract: rows lost without a reason, a wrong schema, too many failures."""
 

@@ -23,6 +23,7 @@ _SHAPING = (
     "themis_data.sources",
     "themis_data.llm",
     "themis_data.benchmark_index",
+    "themis_data.upstream",
     "themis_data.code",
     "themis_data.criteria",
     "themis_data.text",

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from upstream_files import EXAMPLES, write_rows
 
 from themis_data.errors import SourceError
-from themis_data.upstream import read_items, read_tables, recipe
+from themis_data.upstream import read_items, recipe
+from themis_data.upstream.read import files_of, read_file
 
 PAIR = {"pair_id": "p", "question": "q", "response_A": "a", "response_B": "b"}
 
@@ -21,7 +22,8 @@ def pairs(count: int, **changed):
 def test_a_column_that_begins_with_nulls_is_read_as_what_it_is(tmp_path):
     rows = [*pairs(1500, question=None), {**PAIR, "pair_id": "last", "question": "At last?"}]
     path = write_rows(tmp_path / "rows.jsonl", rows)
-    batches = [batch.rows for batch in read_tables(recipe("judge_bench"), from_path=path)]
+    [file] = files_of(recipe("judge_bench"), from_path=path)
+    batches = list(read_file(recipe("judge_bench"), file))
 
     assert [1000, 501] == [len(batch) for batch in batches]
     assert {pa.large_string()} == {batch.schema.field("question").type for batch in batches}

@@ -12,8 +12,9 @@ from themis_data.engine.rows import Rows, first_reason, reasons
 
 @dataclass(frozen=True, kw_only=True)
 class KeepDates:
-    """Drops changes committed before a day (`too_early`), or on or after another (`too_late`). The committer's time
-    counts; the paper's training data ends before 2019-03-01."""
+    """Drops changes committed before a day (`too_early`), or on or after another (`too_late`), and where there is a
+    bound those whose day nobody knows (`no_date`). The committer's time counts; the paper's training data ends before
+    2019-03-01."""
 
     reads: ClassVar[str] = "change"
     writes: ClassVar[str] = "change"
@@ -35,7 +36,8 @@ class KeepDates:
         nothing = pa.nulls(len(changes), pa.string())
         early = reasons(pc.less(at, _midnight(self.since)), "too_early") if self.since else nothing
         late = reasons(pc.greater_equal(at, _midnight(self.before)), "too_late") if self.before else nothing
-        return first_reason(early, late)
+        unknown = reasons(pc.is_null(at), "no_date") if self.since or self.before else nothing
+        return first_reason(early, late, unknown)
 
 
 def _midnight(day: str) -> pa.Scalar:

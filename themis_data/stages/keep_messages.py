@@ -73,7 +73,7 @@ class KeepMessages:
             reasons(pc.is_in(plain, value_set=pa.array(sorted(LOW_SIGNAL), plain.type)), "low_signal", plain),
             reasons(_matches(_MERGE, changes["subject"]), "merge_message"),
             reasons(_matches(_GENERATED, changes["subject"]), "generated_message"),
-            reasons(pc.and_(changes["is_bot"], self.drop_bots), "bot"),
+            reasons(pc.and_(pc.fill_null(changes["is_bot"], False), self.drop_bots), "bot"),
         )
 
 

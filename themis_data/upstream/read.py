@@ -9,7 +9,7 @@ import csv
 import fnmatch
 import io
 import json
-import re
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,11 +22,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from themis_data.code.language import canonical_language
-from themis_data.errors import MissingExtra, SourceError
+from themis_data.errors import MissingExtra, SourceError, UpstreamChanged, UpstreamGap
 from themis_data.schema import schema
-from themis_data.text.problem_keys import problem_key
-from themis_data.upstream.mappers import MAPPERS
-from themis_data.upstream.recipes import PLACES, Fields, Part, Recipe, Take, arrow_type
+from themis_data.upstream.fields import key, taken, texts
+from themis_data.upstream.recipes import PLACES, Fields, Part, Recipe, arrow_type, mapper_of
 
 BATCH_ROWS = 1000
 _COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
@@ -34,20 +33,17 @@ _FORMATS = {".parquet": "parquet", ".jsonl": "json", ".json": "json", ".csv": "c
 
 
 @dataclass(frozen=True, kw_only=True)
-class _File:
-    part: Part
-    split: str | None
-    url: str  # path, or `hf://` address
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """Rows of one file, with exactly the columns that the recipe names, in its order and of its kinds."""
+class UpstreamFile:
+    """One file of a data set."""
 
     part: Part
     split: str | None  # null for local files, which do not say it
-    file: str
-    rows: pa.Table
+    url: str  # path, or `hf://` address
+
+    @property
+    def places(self) -> dict[str, str | None]:
+        """Where its rows are read, for the fields of a recipe."""
+        return dict(zip(PLACES, (self.part.config, self.split, Path(self.url).name), strict=True))
 
 
 def read_items(
@@ -58,41 +54,73 @@ def read_items(
     `from_path` is a folder laid out as the data set's repository, or one file of it; without it the Hub is read, at
     `revision` or the recipe's own. An item's id that came before gets `#2` after it.
     """
+    if recipe.reads_as != "benchmark_item":
+        raise SourceError(f"{recipe.path}: {recipe.title} is no benchmark: its rows become {recipe.reads_as!r}")
     seen: Counter[str] = Counter()
-    for batch in read_tables(recipe, from_path=from_path, revision=revision):
-        yield _items(recipe, batch, seen)
+    for file in files_of(recipe, from_path=from_path, revision=revision):
+        for rows in read_file(recipe, file):
+            yield _items(recipe, file, rows, seen)
 
 
-def read_tables(recipe: Recipe, *, from_path: str | Path | None = None, revision: str | None = None) -> Iterator[Batch]:
-    """The rows as they are upstream, in batches of at most 1,000.
+def files_of(recipe: Recipe, *, from_path: str | Path | None = None, revision: str | None = None) -> list[UpstreamFile]:
+    """The files that the recipe's parts name, in order: local ones, or those on the Hub at a revision.
 
-    Raises SourceError with both lists of columns when a file's first batch lacks a column or has it of another kind,
-    and when there is no file, an id but no revision, or neither.
+    Raises SourceError when there is none, and UpstreamGap when the Hub is to be read and no revision is known.
     """
-    files = _local(recipe, Path(from_path)) if from_path is not None else _on_hub(recipe, revision or recipe.revision)
-    for file in files:
-        for rows in _read(recipe, file):
-            yield Batch(part=file.part, split=file.split, file=file.url, rows=rows)
+    if from_path is not None:
+        return _local(recipe, Path(from_path))
+    return _on_hub(recipe, revision or recipe.revision)
+
+
+def read_file(recipe: Recipe, file: UpstreamFile) -> Iterator[pa.Table]:
+    """The rows as they are upstream, in batches of at most 1,000: exactly the recipe's columns, in its order and of its
+    kinds.
+
+    Raises UpstreamChanged with both lists of columns when the first batch lacks a column or has it of another kind.
+    """
+    columns = file.part.columns or {}
+    with _opened(file.url) as (stream, name):
+        format_ = _format(name)
+        if format_ == "parquet":
+            parquet = pq.ParquetFile(stream)
+            _check_columns(recipe, file, {field.name: field.type for field in parquet.schema_arrow})
+            for batch in parquet.iter_batches(BATCH_ROWS, columns=list(columns)):
+                yield pa.table({n: _converted(batch.column(n), kind) for n, kind in columns.items()})
+            return
+        rows = _csv_rows(stream) if format_ == "csv" else _json_rows(stream, file.url)
+        projected = (({n: row.get(n) for n in columns}, row.keys(), at) for at, row in rows)
+        first = True
+        while batch := list(islice(projected, BATCH_ROWS)):
+            if first:
+                keys = {key: None for _, present, _ in batch for key in present}
+                found = {n: next((row[n] for row, _, _ in batch if row.get(n) is not None), None) for n in columns}
+                _check_columns(recipe, file, {key: _found_type(found.get(key)) for key in keys})
+                first = False
+            yield _json_table(recipe, file, columns, [(row, at) for row, _, at in batch])
 
 
 def check(recipe: Recipe, *, from_path: str | Path | None = None, revision: str | None = None) -> None:
-    """Read the first batch of every file's part; raises what reading would."""
-    files = _local(recipe, Path(from_path)) if from_path is not None else _on_hub(recipe, revision or recipe.revision)
+    """Read the first batch of every part's first file; raises what reading would."""
+    check_files(recipe, files_of(recipe, from_path=from_path, revision=revision))
+
+
+def check_files(recipe: Recipe, files: Iterable[UpstreamFile]) -> None:
+    """Read the first batch of every part's first file; raises what reading would."""
     done: list[Part] = []
     for file in files:
         if file.part not in done:
             done.append(file.part)
-            next(_read(recipe, file), None)
+            next(read_file(recipe, file), None)
 
 
 # Which files
 
 
-def _local(recipe: Recipe, path: Path) -> list[_File]:
+def _local(recipe: Recipe, path: Path) -> list[UpstreamFile]:
     if path.is_file():
         fitting = [part for part in recipe.parts if any(_matches(path, pattern) for pattern in part.files)]
         if len(recipe.parts) == 1 or len(fitting) == 1:
-            return [_File(part=(fitting or recipe.parts)[0], split=None, url=str(path))]
+            return [UpstreamFile(part=(fitting or recipe.parts)[0], split=None, url=str(path))]
         patterns = [pattern for part in recipe.parts for pattern in part.files]
         raise SourceError(f"{path}: {recipe.path} tells its files apart by name, and expects one of {patterns}")
     if not path.is_dir():
@@ -105,7 +133,7 @@ def _local(recipe: Recipe, path: Path) -> list[_File]:
                 f"{path}: no file matches {list(part.files)}, where {recipe.path} expects {recipe.title}; "
                 f"the folder is laid out as {recipe.repository}"
             )
-        files += [_File(part=part, split=None, url=str(file)) for file in found]
+        files += [UpstreamFile(part=part, split=None, url=str(file)) for file in found]
     return files
 
 
@@ -116,16 +144,18 @@ def _matches(path: Path, pattern: str) -> bool:
     return fnmatch.fnmatchcase("/".join(path.parts[-depth:]), plain)
 
 
-def _on_hub(recipe: Recipe, revision: str | None) -> list[_File]:
+def _on_hub(recipe: Recipe, revision: str | None) -> list[UpstreamFile]:
+    if recipe.hub is None and "hub" in recipe.gaps:
+        raise UpstreamGap(f"{recipe.path}: the Hub has several of {recipe.title}. {recipe.gaps['hub']}")
     if recipe.hub is None:
         raise SourceError(
             f"{recipe.path}: {recipe.title} is not on the Hub; get its files from {recipe.repository} "
             f"and give their folder with --from"
         )
     if revision is None:
-        raise SourceError(f"{recipe.path}: no revision of {recipe.hub} is known. {recipe.gaps['revision']}")
+        raise UpstreamGap(f"{recipe.path}: no revision of {recipe.hub} is known. {recipe.gaps['revision']}")
     return [
-        _File(part=part, split=split, url=url)
+        UpstreamFile(part=part, split=split, url=url)
         for part in recipe.parts
         for split, url in _resolve(recipe, part, recipe.hub, revision)
     ]
@@ -159,28 +189,6 @@ def _resolve(recipe: Recipe, part: Part, hub: str, revision: str) -> list[tuple[
 
 
 # What is in a file
-
-
-def _read(recipe: Recipe, file: _File) -> Iterator[pa.Table]:
-    columns = file.part.columns or {}
-    with _opened(file.url) as (stream, name):
-        format_ = _format(name)
-        if format_ == "parquet":
-            parquet = pq.ParquetFile(stream)
-            _check_columns(recipe, file, {field.name: field.type for field in parquet.schema_arrow})
-            for batch in parquet.iter_batches(BATCH_ROWS, columns=list(columns)):
-                yield pa.table({n: _converted(batch.column(n), kind) for n, kind in columns.items()})
-            return
-        rows = _csv_rows(stream) if format_ == "csv" else _json_rows(stream, file.url)
-        projected = (({n: row.get(n) for n in columns}, row.keys(), at) for at, row in rows)
-        first = True
-        while batch := list(islice(projected, BATCH_ROWS)):
-            if first:
-                keys = {key: None for _, present, _ in batch for key in present}
-                found = {n: next((row[n] for row, _, _ in batch if row.get(n) is not None), None) for n in columns}
-                _check_columns(recipe, file, {key: _found_type(found.get(key)) for key in keys})
-                first = False
-            yield _json_table(recipe, file, columns, [(row, at) for row, _, at in batch])
 
 
 @contextmanager
@@ -242,7 +250,7 @@ def _csv_rows(stream: Any) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"line {reader.line_num}", {name: cell or None for name, cell in row.items() if name is not None}
 
 
-def _check_columns(recipe: Recipe, file: _File, found: Mapping[str, pa.DataType]) -> None:
+def _check_columns(recipe: Recipe, file: UpstreamFile, found: Mapping[str, pa.DataType]) -> None:
     """Raises SourceError unless the columns of the recipe are there, of a type that fits."""
     expected = file.part.columns or {}
     wrong = [f"{name!r} lacks" for name in expected if name not in found]
@@ -252,7 +260,7 @@ def _check_columns(recipe: Recipe, file: _File, found: Mapping[str, pa.DataType]
         if name in found and not _fits(found[name], kind)
     ]
     if wrong:
-        raise SourceError(
+        raise UpstreamChanged(
             f"{file.url}: these are not the columns that {recipe.path} expects: {'; '.join(wrong)}.\n"
             f"expected: {', '.join(f'{name} ({_kind_said(kind)})' for name, kind in sorted(expected.items()))}\n"
             f"found: {', '.join(f'{name} ({_said(type_)})' for name, type_ in sorted(found.items()))}\n"
@@ -277,6 +285,7 @@ def _fits(type_: pa.DataType, kind: Any) -> bool:
         "text": is_text,
         "id": is_text or pa.types.is_integer(type_),
         "number": pa.types.is_integer(type_) or pa.types.is_floating(type_),
+        "numeral": is_text or pa.types.is_integer(type_) or pa.types.is_floating(type_),
         "flag": pa.types.is_boolean(type_),
     }
     return fits[kind]
@@ -284,17 +293,13 @@ def _fits(type_: pa.DataType, kind: Any) -> bool:
 
 def _converted(array: pa.Array, kind: Any) -> pa.Array:
     type_ = arrow_type(kind)
-    if pa.types.is_struct(type_) or (pa.types.is_list(type_) and not _is_flat(type_)):
-        return pa.array(array.to_pylist(), type_)  # fields beyond the recipe's are left behind
+    if pa.types.is_nested(type_) or kind == "numeral":  # fields beyond the recipe's are left behind
+        return pa.array([_plain(value, kind) for value in array.to_pylist()], type_)
     return array.cast(type_)
 
 
-def _is_flat(type_: pa.DataType) -> bool:
-    return not pa.types.is_nested(type_.value_type)
-
-
 def _json_table(
-    recipe: Recipe, file: _File, columns: Mapping[str, Any], rows: list[tuple[dict[str, Any], str]]
+    recipe: Recipe, file: UpstreamFile, columns: Mapping[str, Any], rows: list[tuple[dict[str, Any], str]]
 ) -> pa.Table:
     for row, at in rows:
         for name, kind in columns.items():
@@ -321,10 +326,20 @@ def _plain(value: Any, kind: Any) -> Any:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if kind == "id" and isinstance(value, int) and is_number:
         return str(value)
+    if kind == "numeral" and isinstance(value, str):
+        return _number(value)
     fits = {"text": isinstance(value, str), "id": isinstance(value, str), "flag": isinstance(value, bool)}
     if isinstance(kind, str) and fits.get(kind, is_number):
-        return float(value) if kind == "number" else value
+        return float(value) if kind in ("number", "numeral") else value
     raise TypeError(f"found {_word(value)}, not {_kind_said(kind)}")
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _found_type(value: Any) -> pa.DataType:
@@ -362,75 +377,31 @@ def _kind_said(kind: Any) -> str:
 # What a row becomes
 
 
-def _items(recipe: Recipe, batch: Batch, seen: Counter[str]) -> pa.Table:
-    places = dict(zip(PLACES, (batch.part.config, batch.split, Path(batch.file).name), strict=True))
-    mapper = MAPPERS[recipe.mapper][0] if recipe.mapper else None
-    fields = batch.part.fields
+def _items(recipe: Recipe, file: UpstreamFile, rows: pa.Table, seen: Counter[str]) -> pa.Table:
+    mapper = mapper_of(recipe)() if recipe.mapper else None
+    fields = file.part.fields
     assert fields is not None  # checked where recipes are read
     items: dict[str, list[Any]] = {name: [] for name in schema("benchmark_item").names}
-    for number, raw in enumerate(batch.rows.to_pylist()):
-        row = {**raw, **places}
-        row.update(mapper(row) if mapper else {})
-        name = "/".join(part for part in _texts(row, fields.item) if part)
+    for number, raw in enumerate(rows.to_pylist()):
+        row = {**raw, **file.places}
+        row.update(mapper.values(row) if mapper else {})
+        name = "/".join(part for part in texts(row, fields.item) if part)
         if not name:
-            raise SourceError(f"{batch.file}: row {number} of a batch has no id in {fields.item!r} of {recipe.path}")
+            raise SourceError(f"{file.url}: row {number} of a batch has no id in {fields.item!r} of {recipe.path}")
         seen[name] += 1
         items["benchmark"].append(recipe.name)
         items["item"].append(name if seen[name] == 1 else f"{name}#{seen[name]}")
-        items["prompt"].append("\n\n".join(_texts(row, fields.prompt)) or None)
+        items["prompt"].append("\n\n".join(texts(row, fields.prompt)) or None)
         items["responses"].append([response for response in _responses(row, fields) if response.strip()])
-        language = _taken(row, fields.language)
+        language = taken(row, fields.language)
         items["language"].append(canonical_language(language) if language else None)
-        items["problem_key"].append(_key(row, fields.problem_key))
+        items["problem_key"].append(key(row, fields.problem_key))
     return schema("benchmark_item").table(items)
-
-
-def _texts(row: Mapping[str, Any], paths: str | tuple[str, ...] | None) -> list[str]:
-    """All texts under some paths, in order; of nulls there are none."""
-    listed = (paths,) if isinstance(paths, str) else paths or ()
-    return [text for path in listed for text in _flat(_value(row, path))]
 
 
 def _responses(row: Mapping[str, Any], fields: Fields) -> Iterator[str]:
     for one in fields.responses:
         if isinstance(one, str):
-            yield from _texts(row, one)
+            yield from texts(row, one)
         else:
-            yield "".join(_texts(row, one))
-
-
-def _value(row: Any, path: str) -> Any:
-    for name in path.split("."):
-        if isinstance(row, list):
-            row = [one.get(name) for one in row if one is not None]
-        elif row is not None:
-            row = row.get(name)
-    return row
-
-
-def _flat(value: Any) -> list[str]:
-    if isinstance(value, list):
-        return [text for one in value for text in _flat(one)]
-    return [] if value is None else [str(value)]
-
-
-def _taken(row: Mapping[str, Any], take: str | Take | None) -> str | None:
-    if take is None or isinstance(take, str):
-        return next(iter(_texts(row, take)), None)
-    if take.column is None:
-        return take.value
-    text = next(iter(_texts(row, take.column)), None)
-    if text is None or take.match is None:
-        return text
-    found = re.search(take.match, text)
-    return found[1] if found else None
-
-
-def _key(row: Mapping[str, Any], take: str | Take | None) -> str | None:
-    name = _taken(row, take)
-    if name is None:
-        return None
-    if not isinstance(take, Take):
-        return problem_key(name)
-    judge = next(iter(_texts(row, take.judge_column)), take.judge)
-    return problem_key(name, judge)
+            yield "".join(texts(row, one))

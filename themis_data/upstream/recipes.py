@@ -8,14 +8,17 @@ from typing import Any, ClassVar, Literal
 
 import pyarrow as pa
 
+from themis_data.criteria import EVIDENCE
 from themis_data.errors import PipelineError, UnknownName
-from themis_data.lookup import shipped_folder, unknown
+from themis_data.lookup import find, known_modules, shipped_folder, unknown
+from themis_data.upstream.fields import Paths, Take
 from themis_data.yaml_file import read_yaml
 
 _PLAIN: dict[str, pa.DataType] = {
     "text": pa.large_string(),
     "id": pa.large_string(),  # text or a whole number, read as text
     "number": pa.float64(),
+    "numeral": pa.float64(),  # a number, or text of one; other text is null
     "flag": pa.bool_(),
 }
 PLACES = ("$config", "$split", "$file")  # may stand for a column: where the row was read
@@ -33,37 +36,23 @@ class Seen:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Take:
-    """A value of a row that needs more than the name of its column."""
-
-    __pydantic_config__: ClassVar = _STRICT
-
-    column: str | None = None  # or a place, see PLACES
-    value: str | None = None  # the same for every row, in place of a column
-    match: str | None = None  # regular expression searched in the column; its one group is the value
-    judge: str | None = None  # for a problem's key: whose id it is
-    judge_column: str | None = None  # for a problem's key: the column that says whose id it is
-
-
-Paths = tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Fields:
-    """How a row becomes a `benchmark_item`. A name is a column's, or leads into a record: `metadata.category`."""
+    """What is the same in every data set: where the row's id, its prompt and so on are."""
 
     __pydantic_config__: ClassVar = _STRICT
 
-    item: str | Paths  # several are joined with a slash
-    prompt: str | Paths | None  # several are joined with an empty line
-    responses: tuple[str | Paths, ...]  # a response each, or as many as the column has; inner lists are concatenated
-    language: str | Take | None
-    problem_key: str | Take | None  # null: items have none
+    item: str | Paths | None = None  # several are joined with a slash; null: rows have no id, and none is needed
+    prompt: str | Paths | None = None  # several are joined with an empty line; null: not in the row
+    prompt_is_html: bool = False  # then its text is taken, with code kept
+    responses: tuple[str | Paths, ...] = ()  # of a benchmark_item: a response each, or as many as the column has
+    language: str | Take | None = None
+    criterion: str | Take | None = None  # by any of its names
+    problem_key: str | Take | None = None  # null: rows have none
 
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """Files of one layout."""
+    """Files of one layout. `{name}` in configuration and patterns is each value of the setting `choose.name`."""
 
     __pydantic_config__: ClassVar = _STRICT
 
@@ -87,18 +76,31 @@ class Recipe:
     repository: str  # public address of its files
     revision: str | None  # commit on the Hub, or of the repository where it is not there
     license: str | None  # SPDX expression
-    reads_as: Literal["benchmark_item"]
+    reads_as: Literal["benchmark_item", "pair", "task", "change"]
+    published_as: str | None = None  # what the column `source` says; null for benchmarks
+    evidence: str | None = (
+        None  # how a pair is known to be one, a word of criteria.EVIDENCE; null where rows are no pairs
+    )
+    written_by: tuple[str, ...] = ()  # models that wrote the answers
+    generator_terms: str | None = None  # what is known of the terms of the models that wrote any of it
     seen: tuple[Seen, ...]
     parts: tuple[Part, ...]
     columns: Mapping[str, Any] = field(default_factory=dict)  # that it must have; others are not read. Name -> kind
     fields: Fields | None = None
-    mapper: str | None = None  # function of `mappers` that adds values to a row
+    statements: Part | None = None  # a part that says what is asked, by the problem's key
+    together: str | None = None  # column: rows of one value are seen together
+    mapper: str | None = None  # in `mappers/`: what makes rows of ours, or adds values to a row
+    settings: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # of the mapper and of the rules: what we hold to be sound
+    paper: Mapping[str, Any] = field(default_factory=dict)  # those that are different in the paper
     gaps: Mapping[str, str] = field(default_factory=dict)  # what was not found -> what to supply, or what follows
 
 
-def known_recipes() -> tuple[str, ...]:
-    """Names of all recipes, sorted."""
-    return tuple(sorted(path.stem for path in (shipped_folder("manifests") / "sources").glob("*.yaml")))
+def known_recipes(reads_as: str | None = None) -> tuple[str, ...]:
+    """Names of all recipes, or of those whose rows become this, sorted."""
+    names = sorted(path.stem for path in (shipped_folder("manifests") / "sources").glob("*.yaml"))
+    return tuple(name for name in names if reads_as is None or recipe(name).reads_as == reads_as)
 
 
 @cache
@@ -111,6 +113,12 @@ def recipe(name: str) -> Recipe:
     if name not in known_recipes():
         raise UnknownName(unknown("recipe", name, known_recipes()))
     return read_recipe(path)
+
+
+def named_recipe(name_or_path: str, *, hub: str | None = None) -> Recipe:
+    """The recipe of that name, or in a file whose path ends in .yaml; with another id on the Hub where one is given."""
+    read = read_recipe(Path(name_or_path)) if name_or_path.endswith(".yaml") else recipe(name_or_path)
+    return read if hub is None else replace(read, hub=hub)
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -127,10 +135,8 @@ def read_recipe(path: Path) -> Recipe:
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise PipelineError(f"{path}: {problems}") from error
-    parts = tuple(
-        replace(part, columns=part.columns or read.columns, fields=part.fields or read.fields) for part in read.parts
-    )
-    read = replace(read, parts=parts)
+    statements = None if read.statements is None else _with_defaults(read.statements, read)
+    read = replace(read, parts=tuple(_with_defaults(part, read) for part in read.parts), statements=statements)
     for problem in _problems(read):
         raise PipelineError(f"{path}: {problem}")
     return read
@@ -150,38 +156,72 @@ def arrow_type(kind: Any) -> pa.DataType:
     raise PipelineError(f"{kind!r} is no kind of column: {', '.join(_PLAIN)}, [KIND] or {{NAME: KIND}}")
 
 
-def _problems(read: Recipe) -> Iterable[str]:
-    from themis_data.upstream.mappers import MAPPERS
+def mapper_of(read: Recipe) -> type:
+    """The mapper that the recipe names."""
+    assert read.mapper is not None
+    return find("upstream.mappers", read.mapper, "MAPPER")
 
+
+def _with_defaults(part: Part, read: Recipe) -> Part:
+    return replace(part, columns=part.columns or read.columns, fields=part.fields or read.fields)
+
+
+def _problems(read: Recipe) -> Iterable[str]:
     if not read.parts:
         yield "it has no parts: say which files it reads"
     if not read.seen:
         yield "it does not say where its facts were seen"
-    if read.mapper is not None and read.mapper not in MAPPERS:
-        yield unknown("mapper", read.mapper, MAPPERS)
+    if read.mapper is not None and read.mapper not in known_modules("upstream.mappers"):
+        yield unknown("mapper", read.mapper, known_modules("upstream.mappers"))
         return
-    added = MAPPERS[read.mapper][1] if read.mapper else ()
     for name in ("revision", "license"):
         if (getattr(read, name) is None) != (name in read.gaps):
             yield f"`{name}` is null exactly where `gaps` says what to supply for it"
-    for part in read.parts:
-        if part.fields is None or not part.columns:
-            yield f"the part of {part.files} has no columns or no fields"
-            return
-        for name, kind in part.columns.items():
-            try:
-                arrow_type(kind)
-            except PipelineError as error:
-                yield f"column {name!r}: {error}"
-        for path in paths_of(part.fields):
-            if not _is_declared(path, part.columns, added):
-                yield f"a field reads {path!r}, which is in none of the columns {sorted(part.columns)}"
+    yield from _problems_of_kind(read)
+    added = getattr(mapper_of(read), "adds", ()) if read.mapper else ()
+    for part in (*read.parts, *((read.statements,) if read.statements else ())):
+        yield from _problems_of_part(read, part, added)
+    if read.together is not None and any(read.together not in (part.columns or {}) for part in read.parts):
+        yield f"`together` is {read.together!r}, which is no column of every part"
+
+
+def _problems_of_kind(read: Recipe) -> Iterable[str]:
+    """What only rows that are mapped have, and what only benchmarks have."""
+    is_mapped = read.reads_as != "benchmark_item"
+    for name in ("published_as", "generator_terms"):
+        if (getattr(read, name) is not None) != is_mapped:
+            yield f"`{name}` is given exactly where rows become pairs, tasks or changes"
+    if (read.evidence is not None) != (read.reads_as == "pair"):
+        yield "`evidence` is given exactly where rows become pairs"
+    if read.evidence is not None and read.evidence not in EVIDENCE:
+        yield unknown("evidence", read.evidence, EVIDENCE)
+    makes = getattr(mapper_of(read), "writes", None) if read.mapper else None
+    if (read.reads_as if is_mapped else None) != makes:
+        yield f"its rows become {read.reads_as!r}, and the mapper {read.mapper!r} makes {makes or 'no rows'!r}"
+    if not is_mapped and (read.settings or read.paper or read.statements or read.together):
+        yield "a benchmark has no settings, statements or rows that are seen together"
+
+
+def _problems_of_part(read: Recipe, part: Part, added: Iterable[str]) -> Iterable[str]:
+    if part.fields is None or not part.columns:
+        yield f"the part of {part.files} has no columns or no fields"
+        return
+    if read.reads_as == "benchmark_item" and part.fields.item is None:
+        yield f"the part of {part.files} has no field `item`"
+    for name, kind in part.columns.items():
+        try:
+            arrow_type(kind)
+        except PipelineError as error:
+            yield f"column {name!r}: {error}"
+    for path in paths_of(part.fields):
+        if not _is_declared(path, part.columns, added):
+            yield f"a field reads {path!r}, which is in none of the columns {sorted(part.columns)}"
 
 
 def paths_of(read: Fields) -> list[str]:
     """Every column, place or path into a record that the fields take."""
     found: list[str] = []
-    for one in (read.item, read.prompt, *read.responses, read.language, read.problem_key):
+    for one in (read.item, read.prompt, *read.responses, read.language, read.criterion, read.problem_key):
         if isinstance(one, Take):
             found += [path for path in (one.column, one.judge_column) if path is not None]
         elif one is not None:
