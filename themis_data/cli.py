@@ -315,6 +315,22 @@ def build_index(
     _print_json(asdict(counts)) if as_json else print_index(counts, out)
 
 
+@app.command()
+def doctor(
+    sources: Annotated[bool, typer.Option("--sources", help="Read the first rows of upstream data sets.")] = False,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME...", help="Recipes of manifests/sources; all by default.")
+    ] = None,
+) -> None:
+    """Check what a build stands on: with --sources, that upstream data sets are there and as their recipes say."""
+    from themis_data.report.tables import print_checked
+    from themis_data.upstream.doctor import check_sources
+
+    if not sources:
+        raise typer.BadParameter("say what to check: --sources")
+    raise typer.Exit(print_checked(check_sources(names or ())))
+
+
 def _build(pipeline: "Pipeline", folder: Path, **settings: Any) -> "Built":
     from datetime import UTC, datetime
 

@@ -5,6 +5,7 @@ Everything mined goes through `visible`, and nothing printed here is read as mar
 
 import shlex
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from themis_data.publish.layouts import layout
 if TYPE_CHECKING:
     from themis_data.benchmark_index import IndexCounts
     from themis_data.build import Built
+    from themis_data.upstream.doctor import Checked
 
 WIDTH = 100  # columns where nobody looks at a terminal
 LOUD, GOOD, BAD, HEAD, SOFT = "bold red", "green", "red", "bold", "dim"
@@ -517,6 +519,18 @@ def _say_warnings(out: Console, sources: Sequence[Mapping[str, Any]]) -> None:
     for source in sources:
         for warning in source["warnings"]:
             say(out, f"WARNING: {visible(source['step'])}: {visible(warning)}", "bold yellow")
+
+
+def print_checked(checked: "Iterable[Checked]") -> int:
+    """A line for each upstream data set, as it is found; gives how the process should end: 1 where one has changed."""
+    out = console()
+    counts: Counter[str] = Counter()
+    for one in checked:
+        counts[one.status] += 1
+        style = {"ok": GOOD, "changed schema": LOUD}.get(one.status, SOFT)
+        say(out, f"{one.status:<14} {visible(one.name)}: {visible(one.detail)}", style)
+    say(out, ", ".join(f"{number} {status}" for status, number in sorted(counts.items())))
+    return 1 if counts["changed schema"] else 0
 
 
 def print_index(counts: "IndexCounts", path: Path) -> None:

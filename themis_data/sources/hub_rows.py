@@ -101,6 +101,7 @@ class HubRows:
             [
                 {"recipe": prepared.recipe.name, "thresholds": self.thresholds, "settings": self.settings},
                 {"seed": self.seed, "max_rows": self.max_rows, "identity": self.identity()},
+                revision if self.files is None else None,
                 [_content(file) for file in own],
                 None if self.statements is None else statements_digest(Path(self.statements)),
             ]

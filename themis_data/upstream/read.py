@@ -150,7 +150,7 @@ def _on_hub(recipe: Recipe, revision: str | None) -> list[UpstreamFile]:
     if recipe.hub is None:
         raise SourceError(
             f"{recipe.path}: {recipe.title} is not on the Hub; get its files from {recipe.repository} "
-            f"and give their folder with --from"
+            f"and give their folder: --from, or `files` of hub_rows"
         )
     if revision is None:
         raise UpstreamGap(f"{recipe.path}: no revision of {recipe.hub} is known. {recipe.gaps['revision']}")
@@ -177,7 +177,7 @@ def _resolve(recipe: Recipe, part: Part, hub: str, revision: str) -> list[tuple[
     except (OSError, ValueError, RuntimeError) as error:
         raise SourceError(
             f"{recipe.path}: {hub} at {revision} cannot be read from the Hub: {error}. "
-            f"Its files can be given with --from"
+            f"Its files can be given as they lie on a disk: --from, or `files` of hub_rows"
         ) from error
     by_split = {str(split): [str(url) for url in urls] for split, urls in (builder.config.data_files or {}).items()}
     lacking = sorted(set(part.splits) - set(by_split))

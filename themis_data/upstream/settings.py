@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -87,7 +87,7 @@ def prepare(
             raise PipelineError(f"{recipe.path}: the mapper {recipe.mapper!r} needs the setting {name!r}")
     rules = _made(RowRules, {name: value for name, value in given.items() if name in of_rules}, recipe)
     made = _made(mapper, {name: value for name, value in given.items() if name in of_mapper}, recipe)
-    parts = tuple(_with_columns(part, rules) for one in recipe.parts for part in _chosen(one, rules, recipe))
+    parts = tuple(_with_columns(part, rules) for one in recipe.parts for part in _chosen(one, rules.choose, recipe))
     return Prepared(recipe=replace(recipe, parts=parts), rules=rules, mapper=made)
 
 
@@ -116,15 +116,20 @@ def _made(cls: type, settings: Mapping[str, Any], recipe: Recipe) -> Any:
         raise PipelineError(f"{recipe.path}: {error}") from error
 
 
-def _chosen(part: Part, rules: RowRules, recipe: Recipe) -> Iterator[Part]:
+def first_choice(part: Part, choose: Mapping[str, Sequence[str]], recipe: Recipe) -> Part:
+    """The part with the first of what each of its placeholders stands for."""
+    return next(_chosen(part, choose, recipe))
+
+
+def _chosen(part: Part, choose: Mapping[str, Sequence[str]], recipe: Recipe) -> Iterator[Part]:
     """The part once for each choice of what its placeholders stand for."""
     names = sorted({name for text in (part.config or "", *part.files) for name in _PLACEHOLDER.findall(text)})
     for name in names:
-        if name not in rules.choose:
+        if not choose.get(name):
             raise PipelineError(
                 f"{recipe.path}: say in the setting `choose` what {{{name}}} of {part.files} stands for"
             )
-    for values in itertools.product(*(rules.choose[name] for name in names)):
+    for values in itertools.product(*(choose[name] for name in names)):
         stands_for = dict(zip(names, values, strict=True))
         yield replace(
             part,
