@@ -24,6 +24,13 @@ def test_bounds_are_midnights(at: datetime, expected: str | None) -> None:
     assert [expected] == reasons_of(DAYS, changes({"committed_at": at}))
 
 
+def test_a_day_that_nobody_knows_is_in_no_window() -> None:
+    rows = changes({"committed_at": None})
+
+    assert ["no_date"] == reasons_of(DAYS, rows)
+    assert [None] == reasons_of(KeepDates(), rows)
+
+
 def test_the_committers_time_counts() -> None:
     early, late = datetime(2018, 6, 1), datetime(2020, 6, 1)
     rows = changes({"committed_at": early, "authored_at": late}, {"committed_at": late, "authored_at": early})
