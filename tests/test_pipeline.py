@@ -138,7 +138,21 @@ def test_an_unknown_criterion_in_a_setting_offers_the_near_name(tmp_path):
     refused(
         tmp_path,
         "step 'mix': no criterion named 'runtime_eficiency'. Did you mean 'runtime_efficiency'",
-        merge={"assemble": [{"use": "mix", "quotas": {"runtime_eficiency": 1}}, {"use": "assign_system_prompts"}]},
+        merge={
+            "assemble": [
+                {"use": "mix", "quotas": [{"criterion": "runtime_eficiency", "rows": 1}]},
+                {"use": "assign_system_prompts"},
+            ]
+        },
+    )
+
+
+def test_a_misspelt_key_within_a_setting_is_refused(tmp_path):
+    quota = {"langauge": "C", "rows": 1}
+    refused(
+        tmp_path,
+        r"setting 'quotas' is \[.*0\.langauge Unexpected keyword argument",
+        merge={"assemble": [{"use": "mix", "quotas": [quota]}, {"use": "assign_system_prompts"}]},
     )
 
 

@@ -306,7 +306,8 @@ def _decide(
     elif shards:
         if isinstance(asked, ByKey):
             side_shards = [(number, Shard(path=file.path, rows=file.rows)) for number, file in side_files]
-            decided = decided_by_key(run.engine.run, decision, shards, side_shards, **where, progress=progress)
+            decided, report = decided_by_key(run.engine.run, decision, shards, side_shards, **where, progress=progress)
+            warnings, more = report.get("warnings", []), {"report": report} if report else {}
         else:
             decided, warnings = linked(run.engine.run, decision, shards, **where, progress=progress)
         records = write_marks(decided, len(shards), to, decision.step, run.folder.root)
@@ -363,7 +364,9 @@ def _segment_record(
     decided = []
     for path in marks:
         record = read_record(folder.root / path)
-        said = {name: record[name] for name in ("step", "asked", "audit") if "asked" in record}
+        said: dict[str, Any] = {name: record[name] for name in ("asked", "audit", "report") if name in record}
+        if said:
+            said["step"] = record["step"]
         decided.append({"record": path, "digest": digest(record), **said})
     return {
         "name": segment.name,

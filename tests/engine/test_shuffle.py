@@ -130,7 +130,7 @@ def decided(
         decide_partition(DecideTask(work=work, files=tuple(exploded), partition=n, to=str(folder / f"d{n}")))
         for n in range(num_partitions)
     ]
-    records = write_marks(resolved_marks(work, files), len(shards), folder / "marks", "s", folder)
+    records = write_marks(resolved_marks(work, files)[0], len(shards), folder / "marks", "s", folder)
     says = ["row_id", "reason", "detail"]
     return [read_table(folder / record.path, says).to_pylist() for record in records]
 

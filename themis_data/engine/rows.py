@@ -35,6 +35,8 @@ class ByKey:
               row of the result has the `row_id` of a row it saw
     resolve   all results of `decide`, sorted -> marks, in one process. None: a row's mark is the first of its marks by
               (reason, detail)
+    report    all results of `decide`, sorted -> what the manifest says of the decision (JSON types); the sentences
+              under `warnings` are warned of. None: nothing
     columns   the columns of the rows that `explode` reads
     side      side tables that take part, with the function that explodes each: (schema, columns, explode)
     """
@@ -43,6 +45,7 @@ class ByKey:
     explode: MapFunction
     decide: MapFunction
     resolve: MapFunction | None = None
+    report: Callable[[pa.Table], dict[str, Any]] | None = None
     side: tuple[tuple[str, tuple[str, ...], MapFunction], ...] = ()
 
 

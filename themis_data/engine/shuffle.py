@@ -72,8 +72,8 @@ def decided_by_key(
     run_folder: Path,
     scratch: Path,
     progress: Callable[[int], Callable[[int], None]],
-) -> pa.Table:
-    """The marks that a decision gives, with the number of the shard each row is in.
+) -> tuple[pa.Table, dict[str, Any]]:
+    """The marks that a decision gives, with the number of the shard each row is in, and its report.
 
     `side` are files of the decision's side tables, each with the table's number. `progress` is told how many tasks
     there are, and gives what is told of each that is done.
@@ -184,18 +184,20 @@ def decide_partition(task: DecideTask) -> str:
     return task.to
 
 
-def resolved_marks(work: Work, files: Sequence[str]) -> pa.Table:
-    """The decisions of all partitions brought together, with the number of the shard each row is in.
+def resolved_marks(work: Work, files: Sequence[str]) -> tuple[pa.Table, dict[str, Any]]:
+    """The decisions of all partitions brought together, with the number of the shard each row is in, and the report.
 
     This runs in one process over what `decide` gave, never the rows themselves: about 100 bytes for each.
     """
     decided = read_partition(files, 0)
     decision = _decision(work)
-    if decision.resolve is None:
-        return decided
     order = [(name, "ascending") for name in decided.column_names if name != "shard"]
-    marks = decision.resolve(decided.drop_columns(["shard"]).sort_by(order))
+    ordered = decided.drop_columns(["shard"]).sort_by(order) if decision.resolve or decision.report else None
+    report = decision.report(ordered) if decision.report else {}
+    if decision.resolve is None:
+        return decided, report
+    marks = decision.resolve(ordered)
     place = pc.index_in(marks["row_id"], value_set=decided["row_id"].combine_chunks())
     if place.null_count:
         raise StageError(f"step {work.step}: marks {place.null_count} rows that it did not see")
-    return marks.append_column("shard", decided["shard"].combine_chunks().take(place))
+    return marks.append_column("shard", decided["shard"].combine_chunks().take(place)), report
