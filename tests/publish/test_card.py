@@ -20,6 +20,13 @@ def manifest(**changes: Any) -> dict[str, Any]:
         "rows": 12,
         "pipeline": {"file": "made.yaml", "steps": {}},
         "write": {"splits": {"validation": 0.1, "train": 0.9}},
+        "splits": {
+            "rows": {"train": 11, "validation": 1},
+            "slices": {"runtime_efficiency / Python": {"train": 11, "validation": 1}},
+            "components": 1_004,
+            "largest_component": {"rows": 5, "groups": 2, "split": "train", "first_group": "a"},
+            "in_one_split": {"group": 1_005, "repository": 1_006, "file_version": 20},
+        },
         "configs": {
             "default": {"folder": "data", "schema": "published_default", "left_out": 2},
             "lineage": {"folder": "lineage", "schema": "published_lineage", "left_out": 0},
@@ -172,3 +179,27 @@ def test_gates_that_did_not_run_are_said_to_be_off() -> None:
         "| keep_fluent | perplexity of prompts | on |",
         "| keep_lengths | length in tokens | **off** |",
     ] == tables(text)["gate | checks | state"]
+
+
+def test_the_rows_of_every_slice_in_every_split_are_told() -> None:
+    text = card(manifest())
+
+    assert ["| runtime_efficiency / Python | 11 | 1 |", "| all | 11 | 1 |"] == tables(text)[
+        "slice | train | validation"
+    ]
+    assert "1,005 groups (a repository or a problem), 1,006 repositories with their forks, and 20 versions of" in text
+    assert "1,004 components; the largest has 5 pairs and is in `train`." in text
+
+
+@pytest.mark.parametrize("changes", [{"write": {"splits": {"train": 1.0}}}, {"rows": 0}])
+def test_a_data_set_that_is_not_split_says_nothing_of_splits(changes: dict[str, Any]) -> None:
+    assert "## Splits" not in card(manifest(**changes))
+
+
+def test_what_was_asked_for_and_what_was_found_is_told() -> None:
+    quota = {"slice": "source A|B", "wanted": 2_000, "available": 900, "found": 900, "when_short": "refill"}
+    marks = [{"report": {"quotas": [quota | {"refilled": {"C": 1_000, "D": 100}}]}}, {}]
+
+    assert ["| source A\\|B | 2,000 | 900 | 1,000 of C, 100 of D | refill |"] == tables(
+        card(manifest(segments=[{"marks": marks}]))
+    )["slice | pairs wanted | found | taken instead | where it falls short"]

@@ -110,22 +110,6 @@ def test_a_group_is_never_in_two_splits_or_shards(tmp_path: Path) -> None:
     assert 1 < len({name.partition("-")[0] for names in places.values() for name in names})
 
 
-def test_splits_have_about_their_shares_of_the_groups(tmp_path: Path) -> None:
-    folder, _ = publish(tmp_path, [made(num_groups=400, num_rows=1)], splits={"train": 0.9, "validation": 0.1})
-
-    found = sum(len(own) for name, own in files(folder, "lineage").items() if name.startswith("validation"))
-    assert 24 >= abs(found - 40)  # four standard deviations
-
-
-def test_a_group_keeps_its_split_whatever_else_is_published(tmp_path: Path) -> None:
-    def splits(folder: RunFolder) -> dict[str, str]:
-        return {row["group"]: name.partition("-")[0] for name, own in files(folder, "lineage").items() for row in own}
-
-    few, _ = publish(tmp_path / "few", [made(num_groups=6)])
-    many, _ = publish(tmp_path / "many", [made(num_groups=12)], shards=5)
-    assert splits(few).items() <= splits(many).items()
-
-
 def test_another_seed_splits_otherwise(tmp_path: Path) -> None:
     one, _ = publish(tmp_path / "one", [made()])
     other, _ = publish(tmp_path / "other", [made()], seed=8)
@@ -210,6 +194,10 @@ def test_the_manifest_says_what_every_file_must_hold(tmp_path: Path) -> None:
     listed = {file["path"]: file["sha256"] for config in manifest["configs"].values() for file in config["files"]}
     assert digests(folder) == listed
     assert (48, {"runtime_efficiency": 48}) == (manifest["rows"], manifest["counts"]["criterion"])
+    found = files(folder, "lineage")
+    assert manifest["splits"]["rows"] == {
+        split: sum(len(own) for name, own in found.items() if name.startswith(split)) for split in SPLITS
+    }
 
 
 def test_a_data_set_without_rows_has_its_files(tmp_path: Path) -> None:

@@ -289,3 +289,22 @@ def test_gates_that_are_off_are_named(capsys: pytest.CaptureFixture[str]) -> Non
         "  not checked: English of prompts (keep_english: off)",
         "  not checked: perplexity of prompts (keep_fluent: off)",
     ] == [line for line in lines if "not checked" in line]
+
+
+def test_quotas_and_splits_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    quota = {"slice": "source A", "wanted": 2_000, "available": 900, "found": 900, "when_short": "refill"}
+    splits = {
+        "rows": {"test": 1, "train": 2},
+        "slices": {"runtime_efficiency / Go": {"test": 1, "train": 2}},
+        "components": 3,
+        "largest_component": {"rows": 1, "groups": 1, "split": "train", "first_group": "a"},
+    }
+    marks = [{"report": {"quotas": [quota | {"refilled": {"C": 1_000}}]}}]
+    lines = inspected(capsys, segments=[{"marks": marks}], splits=splits)
+
+    assert lines[lines.index("Quotas") + 2].split() == ["source", "A", "2,000", "900", "1,000", "of", "C", "refill"]
+    start = lines.index("Splits")
+    assert [line.split() for line in lines[start + 2 : start + 4]] == [
+        ["runtime_efficiency", "/", "Go", "1", "2"],
+        ["all", "1", "2"],
+    ]

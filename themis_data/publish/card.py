@@ -10,6 +10,7 @@ from themis_data import criteria
 from themis_data.publish.asked import asked
 from themis_data.publish.gates import gates
 from themis_data.publish.layouts import features, layout
+from themis_data.publish.quotas import quotas
 from themis_data.schema import schema
 
 _LANGUAGE_TAG = "en"  # of the prompts
@@ -41,6 +42,7 @@ def card(manifest: Mapping[str, Any]) -> str:
         language=_LANGUAGE_TAG,
         slices=slices,
         gates=gates(manifest),
+        quotas=quotas(manifest),
         asked=asked(manifest),
         demo_rows=int(manifest["counts"]["demo_only"].get("true", 0)),
         titles={c.name: c.title for c in criteria.all_criteria().values()},

@@ -1,10 +1,8 @@
 """Writing the data set: rows regrouped into final shards, one folder a configuration, with manifest and card."""
 
 import shutil
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,8 @@ from themis_data.manifest import FileRecord, ShardRecord, read_record, write_ato
 from themis_data.publish.audit import Audit, audit, summary
 from themis_data.publish.card import card
 from themis_data.publish.layouts import layout
+from themis_data.publish.splits import VERSION as SPLITS_VERSION
+from themis_data.publish.splits import assign
 from themis_data.schema import known_schemas, schema
 
 # Final order within a shard. Versions of a file lie together, which compresses several times better.
@@ -29,7 +29,8 @@ SORT = ("source", "group", "path", "committed_at", "row_id")
 @dataclass(frozen=True, kw_only=True)
 class _Regroup:
     path: str
-    splits: tuple[tuple[str, float], ...]
+    splits: str  # file that says which split each group goes to
+    num_splits: int
     shards: int
     seed: int
     to: str
@@ -80,7 +81,8 @@ def _fingerprint(
     seed: int,
 ) -> str:
     code = [code_digest_of_layouts(name) for name in configs]
-    return digest([sorted(r.rows.sha256 for r in records), dict(splits), shards, list(configs), seed, code, list(SORT)])
+    how = [dict(splits), SPLITS_VERSION, shards, list(configs), seed, code, list(SORT)]
+    return digest([sorted(r.rows.sha256 for r in records), *how])
 
 
 def code_digest_of_layouts(name: str) -> str:
@@ -105,17 +107,22 @@ def release(
 ) -> dict[str, Any]:
     """Write all configurations of a data set from `preference` rows, then the card, then the manifest, which it gives.
 
-    Every row of a group (a repository, a problem) goes to one split and one shard, by hash.
+    Every row of a group (a repository, a problem) goes to one shard, by hash, of the split that `splits` gives it.
     """
     splits = dict(sorted(splits.items()))  # the order they are written in does not bear on who goes where
-    _check_ids([folder.root / r.rows.path for r in records])
+    paths = [folder.root / r.rows.path for r in records]
+    _check_ids(paths)
     place, scratch = folder.published, folder.scratch / "final"
     (place / "manifest.json").unlink(missing_ok=True)  # first: from here on the folder is not finished
     shutil.rmtree(place, ignore_errors=True)
+    assigned, split_file = assign(paths, splits, seed), scratch / "splits.parquet"
+    scratch.mkdir(parents=True, exist_ok=True)
+    assigned.groups.write_parquet(split_file)
     regroup = [
         _Regroup(
             path=str(folder.root / r.rows.path),
-            splits=tuple(splits.items()),
+            splits=str(split_file),
+            num_splits=len(splits),
             shards=shards,
             seed=seed,
             to=str(scratch / f"{number:05d}.arrow"),
@@ -151,7 +158,6 @@ def release(
         }
         for name in configs
     }
-    paths = [folder.root / r.rows.path for r in records]
     audited: list[Audit] = audit(paths)
     manifest = {
         **recipe,
@@ -160,6 +166,7 @@ def release(
         "rows": total,
         "fingerprint": _fingerprint(records, splits, shards, configs, seed),
         "configs": described,
+        "splits": assigned.report,
         "counts": summary(paths),
         "audit": [asdict(a) for a in audited],
         "schemas": {name: schema(name).version for name in known_schemas()},
@@ -185,16 +192,14 @@ def _check_ids(paths: Sequence[Path]) -> None:
 def _regroup(task: _Regroup) -> str:
     table = read_table(Path(task.path))
     groups = table["group"].to_pylist()
-    place = {group: _place(group, task) for group in set(groups)}
+    own = pl.scan_parquet(task.splits, glob=False).filter(pl.col("group").is_in(list(set(groups)))).collect()
+    place = {
+        group: split * task.shards + int(uniform(task.seed, "shard", group) * task.shards)
+        for group, split in own.iter_rows()
+    }
     places = np.array([place[group] for group in groups], np.int64)
-    write_partitions(Path(task.to), table, places, task.shards * len(task.splits))
+    write_partitions(Path(task.to), table, places, task.shards * task.num_splits)
     return task.to
-
-
-def _place(group: str, task: _Regroup) -> int:
-    bounds = list(accumulate(share for _, share in task.splits))
-    split = min(bisect_right(bounds, uniform(task.seed, "split", group)), len(bounds) - 1)
-    return split * task.shards + int(uniform(task.seed, "shard", group) * task.shards)
 
 
 def _write_final(task: _Final) -> dict[str, _Written]:

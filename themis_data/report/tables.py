@@ -16,6 +16,7 @@ from rich.text import Text
 
 from themis_data.publish.asked import asked
 from themis_data.publish.layouts import layout
+from themis_data.publish.quotas import quotas
 
 if TYPE_CHECKING:
     from themis_data.benchmark_index import IndexCounts
@@ -280,7 +281,9 @@ def print_manifest(manifest: Mapping[str, Any]) -> None:
         say(out, f"INCOMPLETE: {count(len(unreadable), 'input')} could not be read, see the end", LOUD)
     _print_sources(out, manifest["sources"])
     _print_funnel(out, manifest["funnel"])
+    _print_quotas(out, manifest)
     _print_counts(out, manifest["counts"])
+    _print_splits(out, manifest.get("splits", {}))
     _print_audit(out, manifest["audit"])
     _print_asked(out, manifest)
     _print_configs(out, manifest["configs"])
@@ -361,6 +364,38 @@ def _dropped(entry: Mapping[str, Any]) -> Text:
 def _largest_first(counted: Mapping[str, int]) -> list[tuple[str, int]]:
     """A record holds its keys in alphabetical order; people look for the large ones."""
     return sorted(((name, number) for name, number in counted.items() if number), key=lambda item: (-item[1], item[0]))
+
+
+def _print_quotas(out: Console, manifest: Mapping[str, Any]) -> None:
+    listed = quotas(manifest)
+    if not listed:
+        return
+    _title(out, "Quotas")
+    table = grid("slice", ("wanted", "right"), ("found", "right"), "taken instead", "where it falls short")
+    for quota in listed:
+        instead = ", ".join(f"{number:,} of {visible(source)}" for source, number in quota.refilled.items())
+        found = Text(f"{quota.found:,}", LOUD if quota.found < quota.wanted else "")
+        fill(table, [visible(quota.slice), f"{quota.wanted:,}", found, instead, quota.when_short])
+    out.print(table)
+
+
+def _print_splits(out: Console, splits: Mapping[str, Any]) -> None:
+    """Where there is more than one split: the rows of each, and what can be in one of them only."""
+    rows = splits.get("rows", {})
+    if len(rows) < 2 or not splits["largest_component"]:
+        return
+    _title(out, "Splits")
+    table = grid("slice", *((visible(name), "right") for name in rows))
+    for name, of_slice in {**splits["slices"], "all": rows}.items():
+        fill(table, [visible(name), *(f"{of_slice[split]:,}" for split in rows)])
+    out.print(table)
+    largest = splits["largest_component"]
+    say(
+        out,
+        f"{count(splits['components'], 'component')} of what shares a repository, a problem or a version of a file, "
+        f"each in one split; the largest has {count(largest['rows'], 'pair')} and is in {visible(largest['split'])}",
+        SOFT,
+    )
 
 
 def _print_counts(out: Console, counts: Mapping[str, Mapping[str, int]]) -> None:
