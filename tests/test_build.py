@@ -431,3 +431,20 @@ def test_a_configuration_counts_the_rows_it_cannot_name(tmp_path):
     assert {"default": (1, 1), "trl": (2, 0), "lineage": (2, 0)} == {
         n: (c["rows"], c["left_out"]) for n, c in configs.items()
     }
+
+
+def test_what_quotas_and_licences_cost_is_warned_of_and_kept_in_the_manifest(tmp_path: Path) -> None:
+    pipeline = pipeline_file(tmp_path, made_repository(tmp_path / "repository", num_commits=12))
+    quota = "mix.quotas=[{criterion: memory_efficiency, language: C, rows: 5000, when_short: accept}]"
+    notes = Notes()
+
+    settings = ("keep_licenses.policy=listed", "keep_licenses.licenses=[ISC]", quota)
+    manifest = build_here(pipeline, tmp_path / "out", *settings, notes=notes).manifest
+
+    dropped = next(step["dropped"] for step in manifest["funnel"] if step["step"] == "keep_licenses")
+    cost = {"step": "keep_licenses", "reason": "license_not_allowed", "detail": "MIT"}
+    assert [cost | {"rows": dropped["license_not_allowed"]}] == manifest["license_costs"]
+    warning = "mix: criterion memory_efficiency, language C: wanted 5,000, found 0"
+    assert f"warning: {warning}" in notes.notes
+    (report,) = (entry["report"] for s in manifest["segments"] for entry in s["marks"] if "report" in entry)
+    assert [warning] == report["warnings"]

@@ -159,7 +159,7 @@ def test_a_misspelt_key_within_a_setting_is_refused(tmp_path):
 def test_a_word_for_a_choice_is_one_of_the_choices(tmp_path):
     refused(
         tmp_path,
-        "setting 'policy' is 'free': .*'permissive', 'paper' or 'listed'",
+        "setting 'policy' is 'free': .*'permissive', 'research', 'any', 'paper' or 'listed'",
         branches=branch(mine=[{"use": "keep_licenses", "policy": "free"}]),
     )
 

@@ -25,6 +25,7 @@ from themis_data.errors import ManifestError, PipelineError, SourceError
 from themis_data.fingerprint import digest, distribution_version, step_fingerprint, uniform
 from themis_data.manifest import FileRecord, ShardRecord, StepCount, read_record, write_record
 from themis_data.pipeline import Pipeline, Track, tracks
+from themis_data.publish.licenses import license_costs
 from themis_data.publish.release import release, written
 
 T = TypeVar("T")
@@ -171,6 +172,8 @@ def _run(run: _Build, listings: dict[str, Listing], created_at: str) -> Built:
     segments: list[dict[str, Any]] = []
     sources: list[dict[str, Any]] = []
     unreadable: list[tuple[str, str]] = []
+    drops: list[Path] = []
+    by_license = {step.id for step in run.pipeline.steps if step.use == "keep_licenses"}
     ends: list[ShardRecord] = []
     last: list[ShardRecord] = []
     side: dict[str, list[FileRecord]]
@@ -190,6 +193,8 @@ def _run(run: _Build, listings: dict[str, Listing], created_at: str) -> Built:
             for record in records:
                 for name, file in record.side.items():
                     side.setdefault(name, []).append(file)
+            if by_license.intersection(work.step for work in segment.work):
+                drops += [run.folder.root / record.drops.path for record in records]
             funnel += _funnel(track.name, records, segment)
             segments.append(_segment_record(run.folder, segment, records, marks))
             inputs, last = [_of_shard(record) for record in records], records
@@ -205,7 +210,13 @@ def _run(run: _Build, listings: dict[str, Listing], created_at: str) -> Built:
             )
             ends += last
             unreadable += own
-    manifest = _release(run, last, funnel, segments, sources, created_at)
+    report = {
+        "sources": sources,
+        "funnel": funnel,
+        "segments": segments,
+        "license_costs": license_costs(drops, by_license),
+    }
+    manifest = _release(run, last, report, created_at)
     return Built(manifest=manifest, unreadable=tuple(unreadable), shards_done=run.done, shards_skipped=run.skipped)
 
 
@@ -380,13 +391,11 @@ def _segment_record(
 def _release(
     run: _Build,
     records: list[ShardRecord],
-    funnel: list[dict[str, Any]],
-    segments: list[dict[str, Any]],
-    sources: list[dict[str, Any]],
+    report: dict[str, Any],
     created_at: str,
 ) -> dict[str, Any]:
     pipeline = run.pipeline
-    if not records and not any(s["read"] for s in sources):
+    if not records and not any(s["read"] for s in report["sources"]):
         raise SourceError(f"{pipeline.path}: no source gave anything to read; see the warnings above")
     recipe = {
         "name": pipeline.name,
@@ -398,7 +407,6 @@ def _release(
         "write": asdict(pipeline.write) | {"splits": dict(pipeline.write.splits)},
         "packages": {name: distribution_version(name) for name in PACKAGES},
     }
-    report = {"sources": sources, "funnel": funnel, "segments": segments}
     recipe, report = json.loads(json.dumps([recipe, report]))  # as the manifest gives them back, to compare
     advance = run.progress.step("write", sum(r.rows.rows for r in records))
     earlier = written(

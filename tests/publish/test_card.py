@@ -45,6 +45,7 @@ def manifest(**changes: Any) -> dict[str, Any]:
             {"criterion": "all", "language": "Python", "pairs": 12, "chosen_longer": 0.5, "length_accuracy": 0.5},
         ],
         "segments": [],
+        "license_costs": [{"step": "keep", "reason": "license_not_allowed", "detail": "A: GPL-3.0", "rows": 1_234}],
         "funnel": [
             {
                 "track": "commits",
@@ -203,3 +204,9 @@ def test_what_was_asked_for_and_what_was_found_is_told() -> None:
     assert ["| source A\\|B | 2,000 | 900 | 1,000 of C, 100 of D | refill |"] == tables(
         card(manifest(segments=[{"marks": marks}]))
     )["slice | pairs wanted | found | taken instead | where it falls short"]
+
+
+def test_what_the_licences_cost_is_told() -> None:
+    costs = tables(card(manifest()))["step | reason | licence | rows"]
+
+    assert ["| keep | license_not_allowed | A: GPL-3.0 | 1,234 |"] == costs

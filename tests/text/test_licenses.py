@@ -2,10 +2,11 @@
 
 import time
 
+import pyarrow as pa
 import pytest
 from identify.vendor.licenses import LICENSES
 
-from themis_data.text.licenses import license_class, paper_licenses, recognise_license
+from themis_data.text.licenses import is_vendored, license_class, paper_licenses, recognise_license, spdx_header
 
 TEXTS = dict(LICENSES)
 MIT, APACHE, BSD2, BSD3, ISC = (TEXTS[name] for name in ("MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC"))
@@ -121,3 +122,31 @@ def test_the_class_of_an_expression_is_that_of_its_strictest_part(expression, ex
 def test_the_licences_of_the_paper_can_all_be_recognised():
     assert 12 == len(paper_licenses())
     assert set(paper_licenses()) <= set(TEXTS)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", None),
+        ("int x; // see SPDX-License-Identifier: MIT\n", None),
+        ("# SPDX-License-Identifier: MIT\n", "MIT"),
+        ("/* SPDX-License-Identifier: GPL-2.0-only */", "GPL-2.0"),
+        ("<!-- SPDX-License-Identifier: 0BSD -->\n", "0BSD"),
+        ("#!/bin/sh\n#\n# SPDX-License-Identifier: (GPL-2.0+ OR BSD-3-Clause)\n", "BSD-3-Clause"),
+        (" * SPDX-License-Identifier: MIT AND Apache-2.0\r\n", "Apache-2.0 AND MIT"),
+        ("// SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note\n", "GPL-2.0 WITH Linux-syscall-note"),
+        ("# SPDX-License-Identifier:\n", "NOASSERTION"),
+        ("# SPDX-License-Identifier: MIT AND (ISC OR GPL-2.0)\n", "NOASSERTION"),
+    ],
+)
+def test_what_the_header_of_a_file_says_of_its_licence(text, expected):
+    assert expected == spdx_header(text)
+
+
+def test_folders_of_other_peoples_code_are_known_at_any_depth():
+    paths = {
+        "vendor/a.go": True, "src/third_party/b/c.cc": True, "deps/lua/src/l.c": True, "web/Node_Modules/x.js": True,
+        "src/vendor.c": False, "vendors.py": False, "src/external_api/a.py": False, "a.c": False,
+    }  # fmt: skip
+
+    assert [*paths.values(), False] == is_vendored(pa.chunked_array([[*paths, None]], pa.string())).to_pylist()

@@ -281,6 +281,7 @@ def print_manifest(manifest: Mapping[str, Any]) -> None:
         say(out, f"INCOMPLETE: {count(len(unreadable), 'input')} could not be read, see the end", LOUD)
     _print_sources(out, manifest["sources"])
     _print_funnel(out, manifest["funnel"])
+    _print_license_costs(out, manifest.get("license_costs", []))
     _print_quotas(out, manifest)
     _print_counts(out, manifest["counts"])
     _print_splits(out, manifest.get("splits", {}))
@@ -364,6 +365,19 @@ def _dropped(entry: Mapping[str, Any]) -> Text:
 def _largest_first(counted: Mapping[str, int]) -> list[tuple[str, int]]:
     """A record holds its keys in alphabetical order; people look for the large ones."""
     return sorted(((name, number) for name, number in counted.items() if number), key=lambda item: (-item[1], item[0]))
+
+
+def _print_license_costs(out: Console, costs: Sequence[Mapping[str, Any]]) -> None:
+    if not costs:
+        return
+    _title(out, "Dropped for their licence")
+    table = grid("step", "reason", "licence", ("rows", "right"))
+    for cost in costs[:_LIST_ROWS]:
+        fill(table, [visible(cost["step"]), cost["reason"], visible(cost["detail"]), f"{cost['rows']:,}"])
+    rest = sum(cost["rows"] for cost in costs[_LIST_ROWS:])
+    if rest:
+        fill(table, [f"and {len(costs) - _LIST_ROWS} more", "", "", f"{rest:,}"], SOFT)
+    out.print(table)
 
 
 def _print_quotas(out: Console, manifest: Mapping[str, Any]) -> None:

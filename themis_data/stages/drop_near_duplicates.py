@@ -45,7 +45,7 @@ _RULES: dict[str, tuple[tuple[Field, ...], ...]] = {
     "change": (("edit", "new_contents"), ("diff",)),
     "pair": (("chosen", "rejected", "prompt"), ("diff",)),
 }
-_LICENSES = ("permissive", "weak_copyleft", "network_copyleft", "copyleft", "other", "unknown")
+_LICENSES = ("permissive", "weak_copyleft", "network_copyleft", "copyleft", "non_commercial", "other", "unknown")
 _LAST = np.iinfo(np.int64).max
 
 
