@@ -286,6 +286,19 @@ def test_a_split_can_be_a_file_name(tmp_path, split):
     refused(tmp_path, "write: the split .*letters, digits", write={"splits": {split: 1.0}})
 
 
+@pytest.mark.parametrize(
+    ("write", "message"),
+    [
+        ({"max_surface_accuracy": {"lenght": 0.6}}, "no surface measure named 'lenght'. Did you mean 'length'"),
+        ({"max_surface_accuracy": {"length": 0.4}}, "max_surface_accuracy: length is 0.4; expected 0.5 to 1"),
+        ({"audit_min_pairs": 0}, "audit_min_pairs is at least 1 and at most audit_pairs"),
+        ({"audit_pairs": 10}, "audit_min_pairs is at least 1 and at most audit_pairs"),
+    ],
+)
+def test_limits_of_the_surface_name_a_measure_and_make_sense(tmp_path, write, message):
+    refused(tmp_path, message, write=write)
+
+
 def test_a_configuration_stands_once(tmp_path):
     refused(tmp_path, "write: configs has 'trl' twice", write={"configs": ["trl", "default", "trl"]})
 

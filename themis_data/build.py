@@ -25,6 +25,7 @@ from themis_data.errors import ManifestError, PipelineError, SourceError
 from themis_data.fingerprint import digest, distribution_version, step_fingerprint, uniform
 from themis_data.manifest import FileRecord, ShardRecord, StepCount, read_record, write_record
 from themis_data.pipeline import Pipeline, Track, tracks
+from themis_data.publish.audit import audit
 from themis_data.publish.licenses import license_costs
 from themis_data.publish.release import release, written
 
@@ -404,7 +405,11 @@ def _release(
         "limit": run.limit,
         "tool": __version__,
         "pipeline": {"file": pipeline.path.name, "sha256": pipeline.sha256, "steps": pipeline.settings},
-        "write": asdict(pipeline.write) | {"splits": dict(pipeline.write.splits)},
+        "write": asdict(pipeline.write)
+        | {
+            "splits": dict(pipeline.write.splits),
+            "max_surface_accuracy": dict(pipeline.write.max_surface_accuracy),
+        },
         "packages": {name: distribution_version(name) for name in PACKAGES},
     }
     recipe, report = json.loads(json.dumps([recipe, report]))  # as the manifest gives them back, to compare
@@ -433,5 +438,12 @@ def _release(
         shards=pipeline.write.shards,
         configs=pipeline.write.configs,
         seed=pipeline.seed,
+        measure=partial(
+            audit,
+            seed=pipeline.seed,
+            sample=pipeline.write.audit_pairs,
+            min_pairs=pipeline.write.audit_min_pairs,
+            limits=pipeline.write.max_surface_accuracy,
+        ),
         advance=advance,
     )

@@ -15,6 +15,7 @@ from themis_data.errors import PipelineError
 from themis_data.fingerprint import digest, settings_that_matter, step_fingerprint
 from themis_data.llm.rules import Rules
 from themis_data.lookup import find, find_pipeline, unknown
+from themis_data.publish.audit import MEASURES
 from themis_data.publish.layouts import known_layouts
 from themis_data.schema import schema
 from themis_data.yaml_file import parse_yaml, read_yaml
@@ -45,6 +46,10 @@ class Write:
     shards: int = 1  # files a split and configuration
     splits: Mapping[str, float] = field(default_factory=lambda: {"train": 1.0})  # share of the groups
     configs: tuple[str, ...] = ("default", "trl", "lineage")
+    # Surface measure (`publish.audit.MEASURES`) -> share of the pairs of any slice that it may get right.
+    max_surface_accuracy: Mapping[str, float] = field(default_factory=dict)
+    audit_pairs: int = 2_000  # pairs of a slice that the audit's models look at, at most
+    audit_min_pairs: int = 200  # pairs from which on a slice is measured, and limits hold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -355,6 +360,16 @@ def _check(pipeline: Pipeline, where: str) -> None:
         raise PipelineError(
             f"{where}, write: shards is at least 1 and the splits' shares, none below 0, add up to 1; "
             f"found {pipeline.write.shards} and {dict(pipeline.write.splits)}"
+        )
+    for name, limit in pipeline.write.max_surface_accuracy.items():
+        if name not in MEASURES:
+            raise PipelineError(f"{where}, write, max_surface_accuracy: " + unknown("surface measure", name, MEASURES))
+        if not 0.5 <= limit <= 1.0:
+            raise PipelineError(f"{where}, write, max_surface_accuracy: {name} is {limit}; expected 0.5 to 1")
+    if not 1 <= pipeline.write.audit_min_pairs <= pipeline.write.audit_pairs:
+        raise PipelineError(
+            f"{where}, write: audit_min_pairs is at least 1 and at most audit_pairs; "
+            f"found {pipeline.write.audit_min_pairs} and {pipeline.write.audit_pairs}"
         )
 
 

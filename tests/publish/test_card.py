@@ -41,8 +41,8 @@ def manifest(**changes: Any) -> dict[str, Any]:
             "demo_only": {"false": 12},
         },
         "audit": [
-            {"criterion": "all", "language": "all", "pairs": 12, "chosen_longer": 0.25, "length_accuracy": 0.75},
-            {"criterion": "all", "language": "Python", "pairs": 12, "chosen_longer": 0.5, "length_accuracy": 0.5},
+            audited("all", {"length": (0.75, 0.6, 0.86), "diff_tokens": (0.5, 0.4, 0.6)}),
+            audited("Python", {}),
         ],
         "segments": [],
         "license_costs": [{"step": "keep", "reason": "license_not_allowed", "detail": "A: GPL-3.0", "rows": 1_234}],
@@ -57,6 +57,21 @@ def manifest(**changes: Any) -> dict[str, Any]:
         ],
     }
     return usual | changes
+
+
+def audited(language: str, found: dict[str, tuple[float, float, float]]) -> dict[str, Any]:
+    measures = [
+        {
+            "name": name,
+            "pairs": 12,
+            "tells": [],
+            "unmeasured": None if name in found else "12 pairs, fewer than 200",
+            **dict(zip(("accuracy", "low", "high"), found.get(name, (None,) * 3), strict=True)),
+        }
+        for name in ("length", "length_difference", "surface", "diff_tokens")
+    ]
+    cut = {"source": "all", "criterion": "all", "language": language}
+    return {**cut, "pairs": 12, "groups": 3, "chosen_longer": 0.25, "length_accuracy": 0.75, "measures": measures}
 
 
 def header(text: str) -> dict[str, Any]:
@@ -137,10 +152,25 @@ def test_figures_come_out_of_the_manifest() -> None:
     ]
 
 
-def test_what_gives_the_chosen_side_away_is_said_by_criterion() -> None:
-    titles = "criterion | pairs | chosen is longer | length alone is right"
+def test_what_gives_the_chosen_side_away_is_said_with_intervals_and_gaps() -> None:
+    text = card(manifest())
+    slices = next(rows for titles, rows in tables(text).items() if titles.startswith("source | criterion | language"))
 
-    assert ["| all | 12 | 0.250 | 0.750 |"] == tables(card(manifest()))[titles]
+    few = "12 pairs, fewer than 200"
+    assert [
+        f"| all | all | all | 12 | 3 | 0.250 | 0.750 (0.600 to 0.860) | {few} | {few} | 0.500 (0.400 to 0.600) |"
+    ] == slices
+    assert "1 slices with too few pairs to measure are left out of the table" in text
+
+
+def test_the_price_of_balance_is_said() -> None:
+    lost = {"chosen_longer": 30, "rejected_longer": 2}
+    funnel = [{"track": "merge", "step": "even", "rows_in": 100, "rows_out": 68, "dropped": lost}]
+    pipeline = {"file": "made.yaml", "steps": {"even": {"use": "balance_lengths"}}}
+
+    text = card(manifest(funnel=funnel, pipeline=pipeline))
+
+    assert "`even` dropped 32 of 100 pairs so that length says less (chosen_longer 30, rejected_longer 2)." in text
 
 
 def test_rows_that_a_configuration_cannot_hold_are_counted() -> None:

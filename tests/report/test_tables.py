@@ -85,13 +85,27 @@ def manifest(**changes: Any) -> dict[str, Any]:
             "criterion_language": {"readability_and_maintainability / Go": 2, "runtime_efficiency / C": 1},
         },
         "audit": [
-            {"criterion": "all", "language": "all", "pairs": 3, "chosen_longer": 0.6667, "length_accuracy": 0.6667},
-            {"criterion": "all", "language": "Go", "pairs": 2, "chosen_longer": 0.123, "length_accuracy": 0.5},
+            audited("all", "all", 3, 0.6667, 0.6667, {}),
+            audited("all", "Go", 2, 0.123, 0.5, {"length": (0.5, 0.4, 0.6), "surface": (0.7, 0.61, 0.78)}),
+            audited("all", "C", 1, 1.0, 1.0, {}),
         ],
         "configs": {"default": {"folder": "data", "schema": "published_default", "rows": 2, "left_out": 1,
                                 "files": [{"path": "data/a.parquet", "rows": 2, "bytes": 1_500_000, "sha256": "0"}]}},
     }  # fmt: skip
     return made | changes
+
+
+def audited(criterion: str, language: str, pairs: int, longer: float, right: float, found: dict) -> dict[str, Any]:
+    names = ("length", "length_difference", "surface", "diff_tokens")
+    figures = [dict(zip(("accuracy", "low", "high"), found.get(name, [None] * 3), strict=True)) for name in names]
+    measures = [
+        {"name": name, "pairs": pairs, "tells": [], "unmeasured": None if name in found else "too few", **own}
+        for name, own in zip(names, figures, strict=True)
+    ]
+    return {
+        "source": "all", "criterion": criterion, "language": language, "pairs": pairs, "groups": 1,
+        "chosen_longer": longer, "length_accuracy": right, "measures": measures,
+    }  # fmt: skip
 
 
 def inspected(capsys: pytest.CaptureFixture[str], **changes: Any) -> list[str]:
@@ -141,11 +155,15 @@ def test_many_languages_are_cut_into_tables_that_fit(capsys: pytest.CaptureFixtu
     assert any(line.endswith("24") and line.startswith("all") for line in lines)
 
 
-def test_the_audit_shows_slices_over_all_languages(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_audit_shows_margins_and_what_was_measured_with_intervals(capsys: pytest.CaptureFixture[str]) -> None:
     lines = inspected(capsys)
 
-    assert ["all", "3", "66.7", "%", "66.7", "%"] in [line.split() for line in lines]
-    assert not any("12.3" in line for line in lines)
+    start = next(number for number, line in enumerate(lines) if line.startswith("slice"))
+    assert [
+        ["all", "3", "66.7", "%", "66.7", "%", "too", "few", "too", "few", "too", "few"],
+        ["Go", "2", "12.3", "%", "50", "(40-60)", "too", "few", "70", "(61-78)", "too", "few"],
+    ] == [line.split() for line in lines[start + 1 : start + 3]]
+    assert any(line.startswith("1 slice with too few pairs") for line in lines)
 
 
 def test_left_out_rows_of_a_configuration_are_counted(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ import jinja2
 
 from themis_data import criteria
 from themis_data.publish.asked import asked
+from themis_data.publish.audit import ALL, balanced
 from themis_data.publish.gates import gates
 from themis_data.publish.layouts import features, layout
 from themis_data.publish.quotas import quotas
@@ -35,12 +36,15 @@ def card(manifest: Mapping[str, Any]) -> str:
     )
     environment.filters["cell"] = _cell
     size = next((name for bound, name in _SIZES if manifest["rows"] < bound), "n>10M")
-    slices = [a for a in manifest["audit"] if a["language"] == "all"]
+    # The margins always, and of the rest what was measured.
+    slices = [a for a in manifest["audit"] if a["language"] == ALL == a["source"] or _is_measured(a)]
     return environment.get_template("card.md.j2").render(
         manifest=manifest,
         size=size,
         language=_LANGUAGE_TAG,
         slices=slices,
+        thin_slices=len(manifest["audit"]) - len(slices),
+        balanced=balanced(manifest),
         gates=gates(manifest),
         quotas=quotas(manifest),
         asked=asked(manifest),
@@ -51,6 +55,10 @@ def card(manifest: Mapping[str, Any]) -> str:
         lacks={name: layout(name).lacks for name in manifest["configs"]},
         splits=sorted(manifest["write"]["splits"]),
     )
+
+
+def _is_measured(audit: Mapping[str, Any]) -> bool:
+    return any(measure["accuracy"] is not None for measure in audit["measures"])
 
 
 def _cell(text: object) -> str:

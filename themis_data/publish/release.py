@@ -104,14 +104,17 @@ def release(
     configs: Sequence[str],
     seed: int,
     advance: Callable[[int], None],
+    measure: Callable[[Sequence[Path]], list[Audit]] = audit,
 ) -> dict[str, Any]:
     """Write all configurations of a data set from `preference` rows, then the card, then the manifest, which it gives.
 
-    Every row of a group (a repository, a problem) goes to one shard, by hash, of the split that `splits` gives it.
+    `measure` audits the rows first: where it raises, nothing is written and what was there before stays. Every row of
+    a group (a repository, a problem) goes to one shard, by hash, of the split that `splits` gives it.
     """
     splits = dict(sorted(splits.items()))  # the order they are written in does not bear on who goes where
     paths = [folder.root / r.rows.path for r in records]
     _check_ids(paths)
+    audited = measure(paths)
     place, scratch = folder.published, folder.scratch / "final"
     (place / "manifest.json").unlink(missing_ok=True)  # first: from here on the folder is not finished
     shutil.rmtree(place, ignore_errors=True)
@@ -158,7 +161,6 @@ def release(
         }
         for name in configs
     }
-    audited: list[Audit] = audit(paths)
     manifest = {
         **recipe,
         **report,

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from themis_data.publish.asked import asked
+from themis_data.publish.audit import ALL, MEASURES, balanced
 from themis_data.publish.layouts import layout
 from themis_data.publish.quotas import quotas
 
@@ -285,7 +286,7 @@ def print_manifest(manifest: Mapping[str, Any]) -> None:
     _print_quotas(out, manifest)
     _print_counts(out, manifest["counts"])
     _print_splits(out, manifest.get("splits", {}))
-    _print_audit(out, manifest["audit"])
+    _print_audit(out, manifest)
     _print_asked(out, manifest)
     _print_configs(out, manifest["configs"])
     if not rows:
@@ -482,25 +483,41 @@ def _print_shares(out: Console, counted: Mapping[str, int]) -> None:
     out.print(table)
 
 
-def _print_audit(out: Console, audit: Sequence[Mapping[str, Any]]) -> None:
-    _title(out, "Surface: what length alone gives away")
-    slices = [entry for entry in audit if entry["language"] == "all"]
+def _print_audit(out: Console, manifest: Mapping[str, Any]) -> None:
+    _title(out, "Surface: how often the chosen side is named without reading it")
+    audit = manifest["audit"]
+    slices = [a for a in audit if a["language"] == ALL == a["source"] or _accuracies(a)]
     if not slices:
         say(out, "nothing to measure")
         return
-    table = grid("criterion", ("pairs", "right"), ("chosen longer", "right"), ("length accuracy", "right"))
+    columns = ("pairs", "longer", "length", "by size", "surface", "words")
+    table = grid("slice", *((column, "right") for column in columns))
     for entry in slices:
-        fill(
-            table,
-            [
-                visible(entry["criterion"]),
-                f"{entry['pairs']:,}",
-                share(entry["chosen_longer"], 1),
-                share(entry["length_accuracy"], 1),
-            ],
-        )
+        found = _accuracies(entry)
+        name = " / ".join(visible(entry[cut]) for cut in ("source", "criterion", "language") if entry[cut] != ALL)
+        figures = [_interval(found[measure]) if measure in found else Text("too few", SOFT) for measure in MEASURES]
+        if not found:
+            figures[0] = Text(share(entry["length_accuracy"], 1))
+        fill(table, [name or ALL, f"{entry['pairs']:,}", share(entry["chosen_longer"], 1), *figures])
     out.print(table)
-    say(out, "length accuracy: how often the better of 'longer wins' and 'shorter wins' is right; chance is 50 %", SOFT)
+    say(out, "per cent (95 % interval); 50 is chance, red where the interval lies above. length: the better of", SOFT)
+    say(out, "'longer wins' and 'shorter wins'; the others are measured on groups they were not chosen on", SOFT)
+    thin = len(audit) - len(slices)
+    if thin:
+        say(out, f"{count(thin, 'slice')} with too few pairs left out; --json has all", SOFT)
+    for step in balanced(manifest):
+        say(
+            out, f"{visible(step.step)} dropped {step.dropped:,} of {count(step.rows, 'pair')}: {visible(step.reasons)}"
+        )
+
+
+def _accuracies(entry: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {measure["name"]: measure for measure in entry["measures"] if measure["accuracy"] is not None}
+
+
+def _interval(measure: Mapping[str, Any]) -> Text:
+    accuracy, low, high = (100 * measure[name] for name in ("accuracy", "low", "high"))
+    return Text(f"{accuracy:.0f} ({low:.0f}-{high:.0f})", LOUD if low > 50 else "")
 
 
 def _print_asked(out: Console, manifest: Mapping[str, Any]) -> None:
