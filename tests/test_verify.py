@@ -52,8 +52,8 @@ def test_a_good_folder_has_no_fault(out):
 
 
 def test_every_file_of_the_build_is_checked(out):
-    """Records, shards, drops, side tables, marks, published files, the manifest; not the lock, the key or the card."""
-    others = {"run.json", "key", ".lock", "README.md"}
+    """Records, shards, drops, side tables, marks, published files, the manifest; not the lock or the key."""
+    others = {"run.json", "key", ".lock"}
     of_build = [
         p for p in out.rglob("*") if p.is_file() and p.name not in others and "sources" not in p.relative_to(out).parts
     ]

@@ -12,8 +12,7 @@ from themis_data.dataset import RunFolder, check_file, read_table
 from themis_data.errors import ManifestError
 from themis_data.fingerprint import digest
 from themis_data.manifest import FileRecord, ShardRecord, is_temporary, read_record, shard_record
-from themis_data.publish.layouts import layout
-from themis_data.schema import schema
+from themis_data.publish import published
 
 
 def verify(root: Path) -> tuple[list[str], int]:
@@ -39,18 +38,9 @@ def verify(root: Path) -> tuple[list[str], int]:
         faults += wrong
         checked += count
     faults += _check_funnel(manifest, shards)
-    known = set()
-    for name, config in manifest["configs"].items():
-        for content in config["files"]:
-            record = FileRecord(**content)
-            wrong = check_file(record, folder.published) or _check_schema(folder.published / record.path, name)
-            faults += wrong
-            checked += 1
-            known.add(folder.published / record.path)
-    faults += [
-        f"{path}: the manifest does not know it, and who loads the data set would read it"
-        for path in sorted(set(folder.published.rglob("*.parquet")) - known)
-    ]
+    wrong, count = published.faults(folder.published, manifest)
+    faults += wrong
+    checked += count
     if not faults:
         faults += _check_parents(folder, manifest, shards)
     return faults, checked
@@ -133,17 +123,6 @@ def _last_of_tracks(manifest: dict[str, Any]) -> list[dict[str, Any]]:
     """The count of the last step of the merge; where nothing follows the branches, of each branch."""
     last = {step["track"]: step for step in manifest["funnel"]}
     return [last["merge"]] if "merge" in last else list(last.values())
-
-
-def _check_schema(path: Path, config: str) -> list[str]:
-    found, expected = read_table(path).schema, schema(layout(config).schema).arrow
-    same = [(f.name, _plain(f.type)) for f in found] == [(f.name, _plain(f.type)) for f in expected]
-    return [] if same else [f"{path}: its columns are {found.names} with types {found.types}, not those of {config}"]
-
-
-def _plain(type_: pa.DataType) -> str:
-    """A type's name as Parquet gives it back: it has no seconds."""
-    return str(type_).replace("timestamp[s]", "timestamp[ms]").replace("element", "item")
 
 
 def _check_parents(folder: RunFolder, manifest: dict[str, Any], shards: dict[str, list[ShardRecord]]) -> Iterator[str]:

@@ -77,10 +77,11 @@ def files(folder: RunFolder, config: str) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def digests(folder: RunFolder) -> dict[str, str]:
+def digests(folder: RunFolder, pattern: str = "*.parquet") -> dict[str, str]:
     return {
         path.relative_to(folder.published).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.published.rglob("*.parquet"))
+        for path in sorted(folder.published.rglob(pattern))
+        if path.is_file() and path.name != "manifest.json"
     }
 
 
@@ -192,7 +193,9 @@ def test_the_manifest_says_what_every_file_must_hold(tmp_path: Path) -> None:
     folder, manifest = publish(tmp_path, [made()])
 
     listed = {file["path"]: file["sha256"] for config in manifest["configs"].values() for file in config["files"]}
-    assert digests(folder) == listed
+    beside = {file["path"]: file["sha256"] for file in manifest["documents"]}
+    assert digests(folder, "*") == listed | beside
+    assert {"README.md", "NOTICE.md", "attribution.parquet"} == set(beside)
     assert (48, {"runtime_efficiency": 48}) == (manifest["rows"], manifest["counts"]["criterion"])
     found = files(folder, "lineage")
     assert manifest["splits"]["rows"] == {
@@ -216,7 +219,9 @@ def test_what_was_written_is_known_again_until_anything_changes(tmp_path: Path) 
     assert None is written(folder, records(folder, [made(num_rows=3)]), **HOW)
 
 
-@pytest.mark.parametrize("lost", ["README.md", "manifest.json", "data/train-00000-of-00003.parquet"])
+@pytest.mark.parametrize(
+    "lost", ["README.md", "NOTICE.md", "attribution.parquet", "manifest.json", "data/train-00000-of-00003.parquet"]
+)
 def test_a_data_set_that_lacks_a_file_is_not_known_again(tmp_path: Path, lost: str) -> None:
     folder, _ = publish(tmp_path, [made()])
     (folder.published / lost).unlink()

@@ -11,6 +11,7 @@ from themis_data.publish.asked import asked
 from themis_data.publish.audit import ALL, balanced
 from themis_data.publish.gates import gates
 from themis_data.publish.layouts import features, layout
+from themis_data.publish.markdown import cell
 from themis_data.publish.quotas import quotas
 from themis_data.schema import schema
 
@@ -34,7 +35,7 @@ def card(manifest: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
         autoescape=False,  # noqa: S701  Markdown; data goes through the filter `cell`
     )
-    environment.filters["cell"] = _cell
+    environment.filters["cell"] = cell
     size = next((name for bound, name in _SIZES if manifest["rows"] < bound), "n>10M")
     # The margins always, and of the rest what was measured.
     slices = [a for a in manifest["audit"] if a["language"] == ALL == a["source"] or _is_measured(a)]
@@ -59,11 +60,3 @@ def card(manifest: Mapping[str, Any]) -> str:
 
 def _is_measured(audit: Mapping[str, Any]) -> bool:
     return any(measure["accuracy"] is not None for measure in audit["measures"])
-
-
-def _cell(text: object) -> str:
-    """Text that cannot break out of a table cell or start markup."""
-    plain = " ".join(str(text).split())  # also at a lone carriage return, which ends a line of Markdown
-    for mark in ("\\", "|", "["):
-        plain = plain.replace(mark, f"\\{mark}")
-    return plain.replace("<", "&lt;").replace("`", "'")

@@ -18,6 +18,8 @@ from themis_data.manifest import FileRecord, ShardRecord, read_record, write_ato
 from themis_data.publish.audit import Audit, audit, summary
 from themis_data.publish.card import card
 from themis_data.publish.layouts import layout
+from themis_data.publish.notice import write_notice
+from themis_data.publish.published import document, documents
 from themis_data.publish.splits import VERSION as SPLITS_VERSION
 from themis_data.publish.splits import assign
 from themis_data.schema import known_schemas, schema
@@ -69,7 +71,9 @@ def written(
         return None
     files = [FileRecord(**file) for config in manifest["configs"].values() for file in config["files"]]
     same = manifest["fingerprint"] == _fingerprint(records, splits, shards, configs, seed)
-    is_whole = (folder.published / "README.md").is_file() and all(is_intact(file, folder.published) for file in files)
+    beside = {own.path: own.bytes for own in documents(manifest)}
+    sizes = {path: (folder.published / path).stat().st_size for path in beside if (folder.published / path).is_file()}
+    is_whole = "README.md" in beside and beside == sizes and all(is_intact(file, folder.published) for file in files)
     return manifest if same and is_whole else None
 
 
@@ -173,7 +177,9 @@ def release(
         "audit": [asdict(a) for a in audited],
         "schemas": {name: schema(name).version for name in known_schemas()},
     }
-    write_atomically(place / "README.md", card(manifest).encode("utf-8"))
+    notices, readme = write_notice(place, paths, manifest), card(manifest).encode("utf-8")
+    write_atomically(place / "README.md", readme)
+    manifest["documents"] = [asdict(own) for own in (*notices, document("README.md", readme))]
     write_record(place / "manifest.json", manifest)
     shutil.rmtree(scratch, ignore_errors=True)
     return read_record(place / "manifest.json")
