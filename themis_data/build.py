@@ -22,7 +22,7 @@ from themis_data.engine.rows import ByKey, Complete
 from themis_data.engine.segment import Listing, Segment, ShardTask, Unit, Work, finished_shard, run_shard
 from themis_data.engine.shuffle import Shard, decided_by_key
 from themis_data.errors import ManifestError, PipelineError, SourceError
-from themis_data.fingerprint import digest, distribution_version, step_fingerprint, uniform
+from themis_data.fingerprint import code_state, digest, distribution_version, step_fingerprint, uniform
 from themis_data.manifest import FileRecord, ShardRecord, StepCount, read_record, write_record
 from themis_data.pipeline import Pipeline, Track, tracks
 from themis_data.publish.audit import audit
@@ -404,6 +404,7 @@ def _release(
         "seed": pipeline.seed,
         "limit": run.limit,
         "tool": __version__,
+        "code": code_state(),
         "pipeline": {"file": pipeline.path.name, "sha256": pipeline.sha256, "steps": pipeline.settings},
         "write": asdict(pipeline.write)
         | {

@@ -199,6 +199,50 @@ def clean(
 
 
 @app.command()
+def publish(
+    folder: Folder,
+    to: Annotated[
+        str, typer.Option(help="hf://datasets/ORG/NAME, or an fsspec address such as s3://BUCKET/NAME or file:///PATH.")
+    ],
+    version: Annotated[str, typer.Option(help="MAJOR.MINOR.PATCH, above the last one there.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and show everything; no network.")] = False,
+    public: Annotated[bool, typer.Option("--public", help="A data set that is made on the Hub is public.")] = False,
+    records: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of records; the checkout's manifests/datasets, or `published` beside the run folder."
+        ),
+    ] = None,
+    skip_check: Annotated[
+        list[str] | None, typer.Option(help="A consumer whose check is left out, and recorded so; may be repeated.")
+    ] = None,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="Count by it which pairs consumers' cuts make the same: qwen, a path or hub id.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Publish a finished build as a version: check it, send what is not there, tag it, compare hashes, record it."""
+    from datetime import UTC, datetime
+
+    from themis_data.publish.push import publish as push
+    from themis_data.report.publishing import print_published
+
+    made = push(
+        folder,
+        to,
+        version,
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        note=lambda text: print(text, file=sys.stderr),
+        dry_run=dry_run,
+        public=public,
+        records=records,
+        skip_checks=skip_check or (),
+        tokenizer=tokenizer,
+    )
+    _print_json(made.as_json) if as_json else print_published(made, dry_run=dry_run)
+
+
+@app.command()
 def rejudge(
     pipeline: PipelineName,
     from_: Annotated[Path, typer.Option("--from", help="The run folder of a finished build of this pipeline.")],

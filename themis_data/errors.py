@@ -58,3 +58,7 @@ class LockError(ThemisError, RuntimeError):
 
 class SandboxError(ThemisError, RuntimeError):
     """Untrusted code cannot be confined on this machine, so it is not run."""
+
+
+class PublishError(ThemisError, RuntimeError):
+    """A version may not be published, or did not arrive; nothing of it is tagged."""

@@ -10,12 +10,13 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
+import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from themis_data.lookup import shipped_folder
+from themis_data.lookup import SHIPPED, shipped_folder
 
 # Packages whose code shapes what a step computes; the engine and the command line only move rows.
 _SHAPING = (
@@ -204,6 +205,29 @@ def distribution_version(name: str) -> str:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return "absent"
+
+
+@cache
+def code_state(root: Path = Path(__file__).parent.parent) -> dict[str, str | bool | None]:
+    """Which code runs: `commit` of its checkout, and whether that `is_dirty`; null for an installed package.
+
+    Dirty is a checkout with changed or new files among what shapes rows, and one that git cannot answer for. Records of
+    published versions do not count: publishing writes them.
+    """
+    if not (root / ".git").exists():
+        return {"commit": None, "is_dirty": None}
+    shaping = ("themis_data", *SHIPPED, ":(exclude)manifests/datasets")
+    try:
+        commit = _git(root, "rev-parse", "--verify", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=all", "--", *shaping)
+    except (OSError, subprocess.SubprocessError):
+        return {"commit": None, "is_dirty": True}
+    return {"commit": commit, "is_dirty": bool(changed)}
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, check=True, timeout=60)
+    return done.stdout.decode("utf-8", "replace").strip()
 
 
 def step_fingerprint(config: Any) -> str:

@@ -107,8 +107,13 @@ def write_record(path: Path, content: Any) -> None:
     plain = (
         dataclasses.asdict(content) if dataclasses.is_dataclass(content) and not isinstance(content, type) else content
     )
-    text = json.dumps({**plain, _CHECKSUM: digest(_plain(plain))}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    write_atomically(path, text.encode("utf-8"))
+    write_atomically(path, record_bytes(plain))
+
+
+def record_bytes(content: Mapping[str, Any]) -> bytes:
+    """A record as it is written: JSON with its checksum."""
+    whole = {**content, _CHECKSUM: digest(_plain(content))}
+    return (json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode("utf-8")
 
 
 def read_record(path: Path) -> dict[str, Any]:
