@@ -52,6 +52,7 @@ class HubServer(ThreadingHTTPServer):
         self.puts: list[str] = []  # sha256 of each large file that came in whole
         self.requests: list[str] = []
         self.faults: list[Fault] = []
+        self.watch: Callable[[int, bool], None] | None = None  # hears of each request by its number, before and after
         self.lock = threading.RLock()
 
     @property
@@ -132,10 +133,17 @@ class _Handler(BaseHTTPRequestHandler):
             if fault and fault.before is not None:
                 fault.before()
             self.server.requests.append(f"{self.command} {path}")
+            number = len(self.server.requests)
+            self._tell(number, False)
             status, content, headers = self._respond(path, body)
+            self._tell(number, True)
         if fault and fault.answer_lost:
             return self._cut()
         return self._answer(status, content, headers)
+
+    def _tell(self, number: int, is_done: bool) -> None:
+        if self.server.watch is not None:
+            self.server.watch(number, is_done)
 
     def _fault(self, path: str) -> Fault | None:
         with self.server.lock:
