@@ -187,6 +187,22 @@ def explain(
 
 
 @app.command()
+def diff(
+    before: Annotated[Path, typer.Argument(help="A run folder, or a folder with a published version.")],
+    after: Annotated[Path, typer.Argument(help="The other one.")],
+    full: Annotated[bool, typer.Option("--full", help="List all rows that differ, with whole texts.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say how two builds or versions differ: rows, settings, sources, counts, funnel. Exits 1 where they do."""
+    from themis_data.report.diff import diff as compare
+    from themis_data.report.diff import print_diff
+
+    report = compare(before, after, full=full)
+    _print_json(report) if as_json else print_diff(report)
+    raise typer.Exit(0 if report["is_equal"] else 1)
+
+
+@app.command()
 def clean(
     folder: Folder,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,

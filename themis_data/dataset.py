@@ -15,7 +15,9 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +26,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from themis_data.errors import CorruptData, LockError, ManifestError
+from themis_data.fingerprint import digest
 from themis_data.manifest import (
     FileRecord,
+    ShardRecord,
     commit_file,
     is_temporary,
     read_record,
+    shard_record,
     temporary_beside,
     write_atomically,
     write_record,
@@ -306,3 +311,57 @@ class RunFolder:
         if not path.exists():
             raise ManifestError(f"{self.root} holds no finished build; run 'themis build' with this --out first")
         return read_record(path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Version:
+    """A finished data set: where its configurations lie, and what its manifest says of them."""
+
+    folder: Path  # of manifest.json and the configurations
+    manifest: dict[str, Any]
+    run: RunFolder | None  # the run folder with the records that the manifest names; null where only files are left
+
+    @property
+    def checksum(self) -> str:
+        """Of the manifest: what others name this version by."""
+        return digest(self.manifest)
+
+    @property
+    def is_published(self) -> bool:
+        """Whether somebody gave it a version; `dev` is what a build calls itself."""
+        return bool(self.manifest["version"] != "dev")
+
+    def files(self, config: str) -> list[Path]:
+        """Shards of a configuration that have rows, in order; none where the data set lacks it."""
+        listed = self.manifest["configs"].get(config, {"files": []})["files"]
+        return [self.folder / file["path"] for file in listed if file["rows"]]
+
+    def segments(self) -> Iterator[tuple[str, list[ShardRecord]]]:
+        """Each segment of the build by name, in order, with the records of its shards; none without a run folder."""
+        if self.run is None:
+            return
+        for segment in self.manifest["segments"]:
+            records = [read_record(self.run.root / shard["record"]) for shard in segment["shards"]]
+            yield segment["name"], [shard_record(record) for record in records]
+
+    def final_segments(self) -> set[str]:
+        """Names of those whose rows are published: the last of the merge, or of each branch where nothing follows."""
+        last = {entry["track"]: entry["segment"] for entry in self.manifest["funnel"]}
+        return {last["merge"]} if "merge" in last else set(last.values())
+
+
+def open_version(path: Path) -> Version:
+    """The finished data set of a run folder, or of a folder that holds manifest.json itself, as a published one does.
+
+    Raises ManifestError where there is none.
+    """
+    inside = RunFolder(path)
+    if (path / "manifest.json").is_file():
+        return Version(folder=path, manifest=read_record(path / "manifest.json"), run=None)
+    if not (inside.published / "manifest.json").is_file():
+        raise ManifestError(
+            f"{path}: neither a finished build nor a version of a data set (a folder with manifest.json); build one "
+            f"with 'themis build PIPELINE --out {path}'"
+        )
+    manifest = read_record(inside.published / "manifest.json")
+    return Version(folder=inside.published, manifest=manifest, run=None if manifest.get("parent") else inside)
