@@ -11,9 +11,11 @@ import pyarrow as pa
 import pytest
 from builds import (
     ENVIRONMENT,
+    build_given,
     candidates,
     changes,
     commits,
+    given_pipeline,
     made_repository,
     marks,
     pairs,
@@ -98,7 +100,14 @@ MADE = [*STAGES, *(f"{name} + model" for name in STAGES if needs_no_model(name))
 READS = {
     "git_history": lambda folder: {"repos": (str(made_repository(folder / "repository", num_commits=24)),)},
     "hub_rows": lambda folder: {"recipe": "truthy_dpo", "files": str(write_mapped("truthy_dpo", folder))},
+    "built_dataset": lambda folder: {"dataset": str(built_before(folder / "before"))},
 }
+
+
+def built_before(folder: Path) -> Path:
+    build_given(given_pipeline(folder / "pipeline", [[("a", "one"), ("b", "two")]]), folder / "out")
+    return folder / "out"
+
 
 SLOW = """def total(words, known):
     \"\"\"Count how many of the words are known, each as often as it comes.\"\"\"

@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from themis_data.dataset import RunFolder, check_file, read_table
 from themis_data.errors import ManifestError
@@ -126,17 +127,15 @@ def _last_of_tracks(manifest: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _check_parents(folder: RunFolder, manifest: dict[str, Any], shards: dict[str, list[ShardRecord]]) -> Iterator[str]:
-    """Every parent of a row that is published is a row of a source."""
+    """Every parent of a row that is published is a row of a source, or a parent that such a row came with."""
     sources = [s["name"] for s in manifest["segments"] if not s["reads"]]
-    known = pa.chunked_array(
-        [
-            c
-            for n in sources
-            for r in shards[n]
-            for c in read_table(folder.root / r.rows.path, ["row_id"])["row_id"].chunks
-        ]
-        or [pa.array([], "string")]
-    )
+    ids = [pa.array([], "string")]
+    for record in (record for name in sources for record in shards[name]):
+        path = folder.root / record.rows.path
+        ids += read_table(path, ["row_id"])["row_id"].chunks
+        if "parent_ids" in pq.read_schema(path).names:
+            ids += pc.list_flatten(read_table(path, ["parent_ids"])["parent_ids"]).chunks
+    known = pa.chunked_array(ids)
     for record in (record for step in _last_of_tracks(manifest) for record in shards[step["segment"]]):
         table = read_table(folder.root / record.rows.path, ["row_id", "parent_ids"])
         parents = pc.list_flatten(table["parent_ids"])
