@@ -203,6 +203,53 @@ def diff(
 
 
 @app.command()
+def drop(
+    version: Annotated[Path, typer.Argument(help="A run folder, or a folder with a published version.")],
+    out: Annotated[Path, typer.Option(help="A new folder for what is left.")],
+    repo: Annotated[
+        list[str] | None, typer.Option(help="HOST/OWNER/NAME, or OWNER/NAME on every host; may be repeated.")
+    ] = None,
+    author_hash: Annotated[
+        list[str] | None, typer.Option(help="An author_hash of the run folder; may be repeated.")
+    ] = None,
+    source: Annotated[list[str] | None, typer.Option(help="A data set by its name; may be repeated.")] = None,
+    row: Annotated[
+        list[str] | None,
+        typer.Option(help="Id of a pair, or of the change or task that pairs are of; may be repeated."),
+    ] = None,
+    list_: Annotated[
+        list[Path] | None, typer.Option("--list", help="A list of opt-outs; its paths count too; may be repeated.")
+    ] = None,
+    opt_outs: Annotated[
+        list[Path] | None, typer.Option(help="A list for drop_opted_out to extend with this, beside the one in --out.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Take rows down: write a version without them, and without what was made of them, and say how it differs."""
+    from datetime import UTC, datetime
+
+    from themis_data.publish.takedown import take_down
+    from themis_data.report.diff import diff as compare
+    from themis_data.report.diff import print_diff, print_taken_down
+    from themis_data.text.opt_outs import opt_outs as checked
+    from themis_data.text.opt_outs import read_opt_outs
+
+    options = {"repo": repo, "author": author_hash, "source": source, "row": row}
+    entries = [(kind, value) for kind, values in options.items() for value in values or ()]
+    asked = checked([*entries, *read_opt_outs(list_ or ()).entries], "themis drop")
+    if not asked.entries:
+        raise typer.BadParameter("say what to drop: --repo, --author-hash, --source, --row or --list")
+    created_at = datetime.now(UTC).isoformat(timespec="seconds")
+    taken = take_down(version, out, asked, created_at=created_at, extend=opt_outs or ())
+    report = compare(version, out)
+    if as_json:
+        _print_json({"takedown": taken.record, "rows": dict(taken.rows), "diff": report})
+        return
+    print_taken_down(taken, out)
+    print_diff(report)
+
+
+@app.command()
 def clean(
     folder: Folder,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,

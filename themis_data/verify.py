@@ -43,7 +43,8 @@ def verify(root: Path) -> tuple[list[str], int]:
     faults += wrong
     checked += count
     if not faults:
-        faults += _check_parents(folder, manifest, shards)
+        is_left_over = "parent" in manifest  # of a takedown: the rows' shards stayed in the run folder it came from
+        faults += _check_joins(folder, manifest) if is_left_over else _check_parents(folder, manifest, shards)
     return faults, checked
 
 
@@ -74,7 +75,7 @@ def _check_segment(folder: RunFolder, segment: dict[str, Any]) -> tuple[list[Sha
                 f"{sum(sum(c.dropped.values()) for c in record.steps)}"
             )
         records.append(record)
-    for entry in segment["marks"]:
+    for entry in (entry for entry in segment["marks"] if "record" in entry):  # a takedown leaves records behind
         checked += 1
         try:
             content = read_record(folder.root / entry["record"])
@@ -108,7 +109,7 @@ def _check_funnel(manifest: dict[str, Any], shards: dict[str, list[ShardRecord]]
     for name, records in shards.items():
         counted = sum(record.rows.rows for record in records)
         last = [step for step in manifest["funnel"] if step["segment"] == name][-1:]
-        if last and last[0]["rows_out"] != counted:
+        if last and last[0]["rows_out"] != counted and "parent" not in manifest:
             yield f"segment {name}: its shards hold {counted} rows, the manifest says {last[0]['rows_out']}"
     for name, config in manifest["configs"].items():
         written = sum(file["rows"] for file in config["files"])
@@ -142,6 +143,20 @@ def _check_parents(folder: RunFolder, manifest: dict[str, Any], shards: dict[str
         orphans = parents.filter(pc.invert(pc.is_in(parents, value_set=known.combine_chunks())))
         if len(orphans):
             yield f"{folder.root / record.rows.path}: {len(orphans)} parents are rows of no source, first {orphans[0]}"
+
+
+def _check_joins(folder: RunFolder, manifest: dict[str, Any]) -> Iterator[str]:
+    """No configuration has a pair that the one with most of them lacks."""
+    ids = {}
+    for name, config in manifest["configs"].items():
+        key = schema(config["schema"]).key[0]
+        tables = [read_table(folder.published / file["path"], [key])[key].combine_chunks() for file in config["files"]]
+        ids[name] = pa.concat_arrays([pa.array([], pa.string()), *tables]).unique()
+    most = max(ids, key=lambda name: len(ids[name]))
+    for name, own in ids.items():
+        others = own.filter(pc.invert(pc.is_in(own, value_set=ids[most])))
+        if len(others):
+            yield f"configuration {name}: {len(others)} pairs are not in {most}, first {others[0]}"
 
 
 def clean(root: Path, *, dry_run: bool) -> tuple[int, int]:

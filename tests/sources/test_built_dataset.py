@@ -109,8 +109,8 @@ def test_the_parent_is_named_and_whether_it_is_published(before, tmp_path):
     [dev], [published] = (
         BuiltDataset(dataset=str(path)).list_units(tmp_path).identity for path in (before, tmp_path / "version")
     )
-    assert {"name": "given dev", "parent": checksum, "published": False, "rows": 20} == dev
-    assert ("given 1.2.0", True) == (published["name"], published["published"])
+    assert {"name": "given", "version": "dev", "parent": checksum, "published": False, "rows": 20} == dev
+    assert ("1.2.0", True) == (published["version"], published["published"])
 
 
 def test_the_fingerprint_is_that_of_the_manifest(before, tmp_path):

@@ -165,7 +165,7 @@ def release(
         }
         for name in configs
     }
-    manifest = {
+    content = {
         **recipe,
         **report,
         "created_at": created_at,
@@ -173,6 +173,21 @@ def release(
         "fingerprint": _fingerprint(records, splits, shards, configs, seed),
         "configs": described,
         "splits": assigned.report,
+    }
+    manifest = describe(place, paths, audited, content)
+    shutil.rmtree(scratch, ignore_errors=True)
+    return manifest
+
+
+def describe(
+    place: Path, paths: Sequence[Path], audited: Sequence[Audit], content: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write notice, card and then the manifest of a data set whose shards lie in `place`, and give the manifest.
+
+    `paths` are its rows (`preference`), of which counts and notice are taken; `content` is what else the manifest says.
+    """
+    manifest = {
+        **content,
         "counts": summary(paths),
         "audit": [asdict(a) for a in audited],
         "schemas": {name: schema(name).version for name in known_schemas()},
@@ -181,7 +196,6 @@ def release(
     write_atomically(place / "README.md", readme)
     manifest["documents"] = [asdict(own) for own in (*notices, document("README.md", readme))]
     write_record(place / "manifest.json", manifest)
-    shutil.rmtree(scratch, ignore_errors=True)
     return read_record(place / "manifest.json")
 
 

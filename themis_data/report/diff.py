@@ -14,6 +14,7 @@ from rich.console import Console
 
 from themis_data.dataset import Version, open_version, read_batches
 from themis_data.publish.asked import asked
+from themis_data.publish.takedown import TakenDown
 from themis_data.report.finished import as_frame
 from themis_data.report.tables import BAD, GOOD, HEAD, LOUD, SOFT, console, count, decoded, fill, grid, say, visible
 from themis_data.schema import schema
@@ -519,6 +520,22 @@ def print_diff(report: Mapping[str, Any]) -> None:
     say(out, "")
     say(out, f"suggested: {report['suggested']}")
     say(out, visible(report["changelog"]), SOFT)
+
+
+def print_taken_down(taken: TakenDown, folder: Path) -> None:
+    """What a takedown took out of each configuration, by what, and what is still to do."""
+    out, record = console(), taken.record
+    say(out, f"{count(record['pairs'], 'pair')} taken down, the rest is in {visible(folder)}", HEAD)
+    table = grid("", ("rows", "right"))
+    table.show_header = False
+    for name, number in {**record["reasons"], **record["rows"]}.items():
+        fill(table, [f"  {visible(name)}", f"{number:,}"])
+    out.print(table)
+    for kind, value in taken.unmatched:
+        say(out, f"nothing was found for {kind} {visible(value)}", LOUD)
+    say(out, f"for the next build: {{use: drop_opted_out, list: [{visible(taken.lists[-1])}]}} first in the phase mine")
+    say(out, "a run folder that it was built in still holds what was taken down, as do earlier versions", SOFT)
+    say(out, "")
 
 
 def _print_kind(out: Console, kind: str, rows: Mapping[str, Any]) -> None:

@@ -69,7 +69,8 @@ class BuiltDataset:
         )
         manifest = version.manifest
         identity = {
-            "name": f"{manifest['name']} {manifest['version']}",
+            "name": manifest["name"],
+            "version": manifest["version"],
             "parent": version.checksum,
             "published": version.is_published,
             "rows": sum(unit.size for unit in units),
