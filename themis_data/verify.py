@@ -14,6 +14,7 @@ from themis_data.errors import ManifestError
 from themis_data.fingerprint import digest
 from themis_data.manifest import FileRecord, ShardRecord, is_temporary, read_record, shard_record
 from themis_data.publish import published
+from themis_data.schema import schema
 
 
 def verify(root: Path) -> tuple[list[str], int]:
