@@ -7,7 +7,7 @@ import pytest
 from upstream_files import write_rows
 from upstream_rows import EXAMPLES, write_mapped
 
-from themis_data.errors import SourceError, UpstreamChanged
+from themis_data.errors import PipelineError, SourceError, UpstreamChanged, UpstreamGap
 from themis_data.schema import schema
 from themis_data.sources.hub_rows import HubRows
 from themis_data.upstream import known_recipes, recipe
@@ -108,3 +108,74 @@ def test_a_folder_without_a_chosen_language_is_an_error(tmp_path):
 
     with pytest.raises(SourceError, match=r"no file matches \['data/go/"):
         source.list_units(tmp_path)
+
+
+WHOLE = """
+title: Made
+hub: null
+repository: https://example.org/made
+revision: null
+license: MIT
+reads_as: pair
+published_as: Made
+evidence: rated
+generator_terms: "None."
+seen: [{at: "https://example.org", what: "All."}]
+parts: [{files: ["{site}/*.jsonl"]}]
+columns: {id: id, good: text, bad: text}
+fields: {item: id, language: {value: Go}, criterion: {value: security}}
+together: id
+mapper: two_sides
+settings: {chosen: good, rejected: bad}
+gaps: {revision: "Say which.", paper.max_together: "Say how many."}
+"""
+
+
+def made(tmp_path, text=WHOLE):
+    path = tmp_path / "made.yaml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("published_as: Made\n", "", "`published_as` is given exactly where"),
+        ('generator_terms: "None."\n', "", "`generator_terms` is given exactly where"),
+        ("evidence: rated\n", "", "`evidence` is given exactly where"),
+        ("evidence: rated", "evidence: executd", "no evidence named 'executd'. Did you mean 'executed'?"),
+        ("mapper: two_sides\n", "", "the mapper None makes 'no rows'"),
+        ("mapper: two_sides", "mapper: commits", "the mapper 'commits' makes 'change'"),
+        ("together: id", "together: name", "`together` is 'name', which is no column"),
+        ("reads_as: pair", "reads_as: benchmark_item", "given exactly where rows become pairs"),
+    ],
+)
+def test_a_mistake_in_a_recipe_is_an_error_that_names_it(tmp_path, old, new, said):
+    assert old in WHOLE
+    with pytest.raises(PipelineError) as raised:
+        HubRows(recipe=made(tmp_path, WHOLE.replace(old, new)))
+    assert said in str(raised.value)
+
+
+def test_a_placeholder_without_a_choice_is_an_error(tmp_path):
+    with pytest.raises(PipelineError, match=r"say in the setting `choose` what \{site\}"):
+        HubRows(recipe=made(tmp_path))
+
+
+def test_what_only_the_paper_knows_is_asked_for_only_with_its_thresholds(tmp_path):
+    settings = {"choose": {"site": ["a"]}}
+    path = made(tmp_path)
+
+    assert "pair" == HubRows(recipe=path, settings=settings).writes
+    with pytest.raises(UpstreamGap, match=r"the setting .max_together. has no value\. Say how many"):
+        HubRows(recipe=path, settings=settings, thresholds="paper")
+
+
+def test_only_what_was_chosen_is_read(tmp_path):
+    path = made(tmp_path)
+    for site in ("a", "b"):
+        write_rows(tmp_path / site / "x.jsonl", [{"id": site, "good": "f()", "bad": "g()"}])
+    source = HubRows(recipe=path, files=str(tmp_path), settings={"choose": {"site": ["b"]}})
+    [unit] = source.list_units(tmp_path).units
+
+    assert "made: b/x.jsonl" == unit.name
