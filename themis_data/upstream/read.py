@@ -82,7 +82,8 @@ def read_file(recipe: Recipe, file: UpstreamFile) -> Iterator[pa.Table]:
     with _opened(file.url) as (stream, name):
         format_ = _format(name)
         if format_ == "parquet":
-            parquet = pq.ParquetFile(stream)
+            # Read ahead, Arrow keeps all that it has read until the file is closed: as much as the file.
+            parquet = pq.ParquetFile(stream, pre_buffer=False)
             _check_columns(recipe, file, {field.name: field.type for field in parquet.schema_arrow})
             for batch in parquet.iter_batches(BATCH_ROWS, columns=list(columns)):
                 yield pa.table({n: _converted(batch.column(n), kind) for n, kind in columns.items()})
