@@ -81,7 +81,9 @@ def test_a_tokenizer_counts_what_a_cut_makes_the_same(tmp_path: Path) -> None:
     assert [3, 3] == [own.same_when_cut for own in found.values()]
 
     rows = made_rows(3, chosen=f"{'x ' * 700}x .", rejected=f"{'x ' * 700}y .")
-    found = verdicts(run_folder(tmp_path / "shorter", rows), tmp_path, "trl", "openrlhf", tokenizer=str(tmp_path))
+    found = verdicts(
+        run_folder(tmp_path / "2" / "run", rows), tmp_path / "2", "trl", "openrlhf", tokenizer=str(tmp_path)
+    )
     assert {"trl": 0, "openrlhf": 3} == {name: own.same_when_cut for (name, _), own in found.items()}
 
 

@@ -32,7 +32,7 @@ def test_a_pair_of_forks_counts_for_each_repository(tmp_path: Path) -> None:
     assert [
         ("example.org/a/b", "https://example.org/a/b", 2),
         ("example.org/c/b", "https://example.org/c/b", 1),
-        ("local/0123", None, 1),
+        ("local/0123", "", 1),
     ] == rows.select("origin", "url", "pairs").rows()
 
 
@@ -57,7 +57,7 @@ def test_author_and_address_are_read_off_what_a_source_recorded(tmp_path: Path) 
 def test_an_address_in_the_label_of_a_commit_is_not_taken_for_its_origin(tmp_path: Path) -> None:
     row = {"commit": "c" * 40, "repos": "example.org/a/b", "label_detail": "terms: author: x, https://evil.example"}
 
-    assert [(None, "https://example.org/a/b")] == attribution(shard(tmp_path, row)).select("author", "url").rows()
+    assert [("", "https://example.org/a/b")] == attribution(shard(tmp_path, row)).select("author", "url").rows()
 
 
 def test_models_are_named_with_what_they_wrote(tmp_path: Path) -> None:

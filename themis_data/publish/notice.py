@@ -54,10 +54,10 @@ def attribution(shards: Sequence[Path]) -> pl.DataFrame:
             own_url=pl.when(~is_repository).then(detail.str.extract(_URL)),
         )
         .explode("origin")
-        .with_columns(url=at.otherwise(pl.col("own_url")))
+        .with_columns(pl.col("author").fill_null(""), url=at.otherwise(pl.col("own_url")).fill_null(""))
         .group_by(_KEY)
         .agg(pairs=pl.len().cast(pl.Int64))
-        .sort(_KEY, nulls_last=True)
+        .sort(_KEY)
         .collect()
     )
 
@@ -113,7 +113,7 @@ def _section(table: pl.DataFrame, license_: str, kind: str) -> dict[str, Any]:
     origins = (
         own.group_by(names)
         .agg(pl.col("pairs").sum())
-        .sort(["pairs", *names], descending=[True, *(False,) * len(names)], nulls_last=True)
+        .sort(["pairs", *names], descending=[True, *(False,) * len(names)])
     )
     return {
         "license": license_,

@@ -66,7 +66,8 @@ def check(
     """A verdict for each of the consumers and each configuration that it loads and that is published.
 
     With a tokenizer, pairs that a consumer's cut makes the same are counted by it; else by the column `same_at` of the
-    configuration `lineage`, where keep_lengths wrote it. Raises MissingExtra where a consumer's library lacks.
+    configuration `lineage`, where keep_lengths wrote it. `scratch` is a new folder: `datasets` takes what it cached of
+    another data set of that name for this one. Raises MissingExtra where a consumer's library lacks.
     """
     tokens = None if tokenizer is None else open_tokens(tokenizer_file(tokenizer))
     verdicts = []
