@@ -155,14 +155,14 @@ def refusals(root: Path, folder: RunFolder, manifest: Mapping[str, Any]) -> Iter
         yield f"{root}: the data set has no rows"
 
 
-def files_of(place: Path, manifest: Mapping[str, Any], version: str, load_as: str) -> list[File]:
+def files_of(place: Path, manifest: Mapping[str, Any], version: str, load_as: str | None) -> list[File]:
     """What is sent: shards of all configurations, what stands beside them, and last the manifest, with the version.
 
     The card names where it will be, so that its code runs as printed; its hash in the manifest is that of this text.
     """
     shards = [FileRecord(**file) for config in manifest["configs"].values() for file in config["files"]]
     files = [File(path=s.path, content=place / s.path, bytes=s.bytes, sha256=s.sha256) for s in shards]
-    card = (place / CARD).read_text(encoding="utf-8").replace(_PLACE, load_as).encode("utf-8")
+    card = (place / CARD).read_text(encoding="utf-8").replace(_PLACE, load_as or _PLACE).encode("utf-8")
     others = [own for own in published.documents(manifest) if own.path != CARD]
     files += [File(path=own.path, content=place / own.path, bytes=own.bytes, sha256=own.sha256) for own in others]
     beside = [published.document(CARD, card), *others]

@@ -34,14 +34,18 @@ class Storage:
         return posixpath.basename(self.url.rstrip("/")) or urlsplit(self.url).netloc
 
     @property
-    def load_as(self) -> str:
+    def load_as(self) -> None:
+        return None
+
+    @property
+    def _place(self) -> str:
         return self.url.rstrip("/")
 
     def steps(self, files: Sequence[File], version: str) -> list[str]:
         return [
-            f"write {len(files) - 1} files under {self.load_as}/{version}, without those that are there already",
+            f"write {len(files) - 1} files under {self._place}/{version}, without those that are there already",
             "read them back and compare their hashes",
-            f"write {self.load_as}/{version}/{_MANIFEST}, which makes the version complete",
+            f"write {self._place}/{version}/{_MANIFEST}, which makes the version complete",
         ]
 
     def send(self, files: Sequence[File], version: str, note: Callable[[str], None]) -> Arrived:
@@ -61,7 +65,7 @@ class Storage:
         if not was_there:
             self._patiently(lambda: _commit(fs, place, manifest), note)
             sent += 1
-        return Arrived(address=f"{self.load_as}/{version}", commit=None, sent=sent, was_there=was_there)
+        return Arrived(address=f"{self._place}/{version}", commit=None, sent=sent, was_there=was_there)
 
     def _open(self) -> tuple[Any, str]:
         try:

@@ -64,7 +64,7 @@ class Target(Protocol):
     def name(self) -> str: ...  # of the data set, for its record
 
     @property
-    def load_as(self) -> str: ...  # what `load_dataset` is called with
+    def load_as(self) -> str | None: ...  # what `load_dataset` is called with; null where it takes no such address
 
     def steps(self, files: Sequence[File], version: str) -> list[str]:
         """What `send` would do, for people; without network."""
