@@ -309,12 +309,10 @@ def test_what_the_manifests_say_otherwise_is_listed(tmp_path, real):
         {"what": "[git].read[h/o/n].commits", "before": 3, "after": 4},
         {"what": "[git].read[h/o/n].tips", "before": ["a"], "after": ["b"]},
         {"what": "[git].read[h/o/new].commits", "before": None, "after": 1},
-        {"what": "[git].read[h/o/new].name", "before": None, "after": "h/o/new"},
         {"what": "[git].read[h/o/new].tips", "before": None, "after": ["c"]},
     ] == report["sources"]
     assert [
         {"what": "made.git.dropped.merge", "before": 10, "after": 11},
-        {"what": "made.git.parents_kept", "before": 10, "after": 9},
         {"what": "made.git.rows_out", "before": 10, "after": 9},
     ] == report["funnel"]
     assert {"what": "[all/all].pairs", "before": 10, "after": 9} in report["audit"]

@@ -400,9 +400,7 @@ def _funnel(manifest: Mapping[str, Any]) -> Any:
     for entry in manifest["funnel"]:
         name = f"{entry['track']}.{entry['step']}"
         nth = sum(known.partition("#")[0] == name for known in steps) + 1
-        steps[name if nth == 1 else f"{name}#{nth}"] = {
-            key: entry[key] for key in ("rows_in", "rows_out", "parents_kept", "dropped")
-        }
+        steps[name if nth == 1 else f"{name}#{nth}"] = {key: entry[key] for key in ("rows_in", "rows_out", "dropped")}
     return steps
 
 
@@ -433,20 +431,22 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         for name, item in value.items():
             yield from _leaves(item, f"{path}.{name}" if path else str(name))
     elif isinstance(value, list) and value and all(isinstance(item, Mapping) for item in value):
-        names = [_called(item) for item in value]
-        for place, (name, item) in enumerate(zip(names, value, strict=True)):
-            nth = names[:place].count(name) + 1
-            own = f"[{name}]" if nth == 1 else f"[{name}#{nth}]"
-            yield from _leaves(item, f"{path}{own}")
+        naming = [_naming(item) for item in value]
+        names = ["/".join(str(item[key]) for key in own) for item, own in zip(value, naming, strict=True)]
+        for place, (item, own) in enumerate(zip(value, naming, strict=True)):
+            nth = names[:place].count(names[place]) + 1
+            called = f"[{names[place]}]" if nth == 1 else f"[{names[place]}#{nth}]"
+            rest = {key: part for key, part in item.items() if key not in own}
+            yield from _leaves(rest or item, f"{path}{called}")
     else:
         yield path, value
 
 
-def _called(item: Mapping[str, Any]) -> str:
-    for name in ("step", "name"):
-        if isinstance(item.get(name), str):
-            return "/".join(str(item[key]) for key in (name, "model") if isinstance(item.get(key), str))
-    return "/".join(value for value in item.values() if isinstance(value, str))
+def _naming(item: Mapping[str, Any]) -> list[str]:
+    """The keys by whose values an item is called: its step or name, with its model; else all that are texts."""
+    texts = [key for key, value in item.items() if isinstance(value, str)]
+    first = next((key for key in ("step", "name") if key in texts), None)
+    return texts if first is None else [first, *(["model"] if "model" in texts else [])]
 
 
 def _suggested(report: Mapping[str, Any]) -> str:
