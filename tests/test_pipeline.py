@@ -312,6 +312,7 @@ def test_an_override_is_yaml(tmp_path):
         "keep_licenses"
     ] == {
         "use": "keep_licenses",
+        "on": "change",
         "policy": "listed",
         "licenses": ["MIT", "ISC"],
     }

@@ -407,7 +407,8 @@ def tracks(pipeline: Pipeline) -> tuple[Track, ...]:
         )
         segments = _segments(branch.name, branch.steps, branch.source.config.writes)
         result.append(Track(name=branch.name, source=branch.source, segments=(source, *segments)))
-    start = pipeline.branches[0].steps[-1].config.writes if pipeline.branches[0].steps else "preference"
+    last = pipeline.branches[0].steps[-1:] or (pipeline.branches[0].source,)
+    start = last[0].config.writes
     result.append(Track(name="merge", source=None, segments=tuple(_segments("merge", pipeline.merge, start))))
     return tuple(result)
 

@@ -20,6 +20,7 @@ from themis_data.manifest import FileRecord, temporary_beside, write_atomically,
 from themis_data.publish.audit import audit
 from themis_data.publish.layouts import layout
 from themis_data.publish.release import describe
+from themis_data.publish.splits import recount
 from themis_data.schema import schema
 from themis_data.sources.built_dataset import published_preferences
 from themis_data.text.opt_outs import KINDS, OptOuts, as_lines, opt_outs, read_opt_outs
@@ -257,6 +258,7 @@ def _write(version: Version, to: Path, asked: OptOuts, going: Mapping[str, str],
     left_over = Version(folder=place, manifest=content, run=None)
     paths, write = list(_left_rows(version, left_over, ids, to / "tmp")), manifest["write"]
     audited = audit(paths, seed=manifest["seed"], sample=write["audit_pairs"], min_pairs=write["audit_min_pairs"])
+    content["splits"] = recount(paths, _splits(left_over), sorted(write["splits"]))
     described = describe(place, paths, audited, content)
     shutil.rmtree(to / "tmp", ignore_errors=True)
     return described
@@ -272,6 +274,17 @@ def _without(from_: Path, to: Path, file: FileRecord, config: str, key: str, ids
     arrow = layout(config).arrow
     left = (table.filter(pc.invert(pc.is_in(table[key], value_set=ids))).cast(arrow) for table in read_batches(source))
     return write_tables(path, arrow, left, relative_to=to)
+
+
+def _splits(version: Version) -> dict[str, str]:
+    """The split of each published pair, by its id."""
+    config = max(version.manifest["configs"].values(), key=lambda config: config["pairs"])
+    key = schema(config["schema"]).key[0]
+    return {
+        row_id: Path(file["path"]).name.partition("-")[0]
+        for file in config["files"]
+        for row_id in read_table(version.folder / file["path"], [key])[key].to_pylist()
+    }
 
 
 def _left_rows(version: Version, left_over: Version, ids: pa.Array, scratch: Path) -> Iterator[Path]:
