@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from themis_data.dataset import RunFolder, write_tables
 from themis_data.engine.inline import InlineEngine
 from themis_data.errors import StageError
 from themis_data.manifest import ShardRecord
+from themis_data.publish.audit import audit
 from themis_data.publish.release import release, written
 from themis_data.schema import schema
 
@@ -227,6 +229,16 @@ def test_a_data_set_that_lacks_a_file_is_not_known_again(tmp_path: Path, lost: s
     (folder.published / lost).unlink()
 
     assert None is written(folder, records(folder, [made()]), **HOW)
+
+
+def test_an_audit_over_its_limit_leaves_what_was_there(tmp_path: Path) -> None:
+    folder, before = publish(tmp_path, [made()])
+    limited = partial(audit, min_pairs=2, limits={"length": 0.5})
+    longer = preferences(*({"chosen": "xx", "rejected": "y", "group": f"g{n}"} for n in range(4)))
+
+    with pytest.raises(StageError, match=r"length is right in 1\.000 of 4 pairs"):
+        publish(tmp_path, [longer], measure=limited)
+    assert before == folder.manifest()
 
 
 def test_files_of_an_earlier_data_set_are_gone(tmp_path: Path) -> None:

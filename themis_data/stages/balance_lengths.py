@@ -41,11 +41,11 @@ class BalanceLengths:
 
     max_accuracy: Annotated[float, "share of a slice that length may get right, 0.5 to 1; 1 drops nothing"] = 0.55
     min_rows: Annotated[int, "rows from which on a language of a criterion is a slice by itself"] = 100
-    changed_lines: Annotated[tuple[int, ...], "lines; the last of each bin of changed lines but the last bin"] = (3, 12)
+    changed_lines: Annotated[tuple[int, ...], "lines; the last of each bin of changed lines but the last bin"] = (8,)
     differences: Annotated[
         tuple[int, ...], "characters; the last of each bin of the difference in length but the last bin"
-    ] = (40, 200)
-    max_lost_share: Annotated[float, "share of the rows that may go; with more the step fails, 0 to 1"] = 0.6
+    ] = (10, 30, 80, 200, 600)
+    max_lost_share: Annotated[float, "share of the rows that may go; with more the step fails, 0 to 1"] = 0.7
     seed: Annotated[int, "of the choice; the pipeline's by default"] = 0
 
     def __post_init__(self) -> None:
