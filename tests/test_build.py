@@ -377,7 +377,14 @@ def test_the_manifest_says_what_went_in_what_ran_and_what_came_out(small):
     assert ("example.org/made/made", 25, 1) == (read["name"], read["commits"], len(read["tips"]))
     assert {"git", "drop_reverts", "mix"} <= set(manifest["pipeline"]["steps"])
     assert manifest["pipeline"]["steps"]["keep_sizes"] == {"use": "keep_sizes", "max_bytes": 16384, "min_bytes": 60}
-    assert manifest["write"] == {"shards": 2, "splits": {"train": 1.0}, "configs": ["default", "trl", "lineage"]}
+    assert manifest["write"] == {
+        "shards": 2,
+        "splits": {"train": 1.0},
+        "configs": ["default", "trl", "lineage"],
+        "max_surface_accuracy": {},
+        "audit_pairs": 2_000,
+        "audit_min_pairs": 200,
+    }
     assert {"pyarrow", "polars", "tree-sitter"} <= set(manifest["packages"])
     assert {"default": "data", "trl": "trl", "lineage": "lineage"} == {
         n: c["folder"] for n, c in manifest["configs"].items()
