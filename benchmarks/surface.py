@@ -29,6 +29,7 @@ from themis_data.publish.surface import differences
 from themis_data.stages.balance_lengths import BalanceLengths
 
 SEED = 7
+MAX_BYTES = 16_384  # of a side, as the recipes have it
 BINS: tuple[dict[str, Any], ...] = (
     {"max_accuracy": 1.0},
     {"changed_lines": (), "differences": ()},
@@ -139,6 +140,8 @@ def models(run: Path) -> None:
 
 def speed(run: Path, rows: int) -> None:
     pairs = last_pairs(run)
+    small = [pc.less_equal(pc.binary_length(pairs[side]), MAX_BYTES) for side in ("chosen", "rejected")]
+    pairs = pairs.filter(pc.and_(*small))
     with tempfile.TemporaryDirectory() as folder:
         paths = []
         for number in range(-(-rows // len(pairs))):

@@ -382,7 +382,7 @@ def test_the_manifest_says_what_went_in_what_ran_and_what_came_out(small):
         "splits": {"train": 1.0},
         "configs": ["default", "trl", "lineage"],
         "max_surface_accuracy": {},
-        "audit_pairs": 2_000,
+        "audit_pairs": 1_000,
         "audit_min_pairs": 200,
     }
     assert {"pyarrow", "polars", "tree-sitter"} <= set(manifest["packages"])

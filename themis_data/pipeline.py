@@ -48,7 +48,7 @@ class Write:
     configs: tuple[str, ...] = ("default", "trl", "lineage")
     # Surface measure (`publish.audit.MEASURES`) -> share of the pairs of any slice that it may get right.
     max_surface_accuracy: Mapping[str, float] = field(default_factory=dict)
-    audit_pairs: int = 2_000  # pairs of a slice that the audit's models look at, at most
+    audit_pairs: int = 1_000  # pairs of a slice that the audit's models look at, at most
     audit_min_pairs: int = 200  # pairs from which on a slice is measured, and limits hold
 
 

@@ -76,7 +76,7 @@ def audit(
     shards: Sequence[Path],
     *,
     seed: int = 0,
-    sample: int = 2_000,
+    sample: int = 1_000,
     min_pairs: int = 200,
     limits: Mapping[str, float] | None = None,
 ) -> list[Audit]:
@@ -168,9 +168,10 @@ def _examples(shards: Sequence[Path], pairs: pl.DataFrame, looked_at: Ints, seed
     features = np.zeros((len(row), len(FEATURES)))
     vocabulary: dict[str, int] = {}
     rows, columns, values = array("q"), array("q"), array("d")
+    wanted = pl.DataFrame({"row_id": list(row)}, schema={"row_id": pl.String}).lazy()
     for shard in shards:
         lazy = _frame([shard], ["row_id", "language", "chosen", "rejected"])
-        for part in lazy.filter(pl.col("row_id").is_in(list(row))).collect().iter_slices(1_000):
+        for part in lazy.join(wanted, on="row_id", how="semi").collect().iter_slices(1_000):
             for id_, language, chosen, rejected in part.iter_rows():
                 seen = differences(chosen, rejected, language)
                 features[row[id_]] = seen.features

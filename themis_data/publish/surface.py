@@ -56,7 +56,7 @@ def differences(chosen: str, rejected: str, language: str) -> Differences:
     features += [
         len(comments.findall(chosen)) / lines_one - len(comments.findall(rejected)) / lines_other,
         log1p(len(chosen) / lines_one) - log1p(len(rejected) / lines_other),
-        _num_blank(chosen) / lines_one - _num_blank(rejected) / lines_other,
+        chosen.count("\n\n") / lines_one - rejected.count("\n\n") / lines_other,
         float((not sides[1]) - (not sides[0])),
         longer * log1p(len(sides[0]) + len(sides[1])),
     ]
@@ -89,10 +89,6 @@ def _counts(text: str, lines: list[str], language: str) -> dict[str, int]:
         "prose": int(wrapper in ("prose", "prose_and_fence")),
         **{name: len(pattern.findall(own)) for name, pattern in _PATTERNS.items()},
     }
-
-
-def _num_blank(text: str) -> int:
-    return sum(not line or line.isspace() for line in text.split("\n"))
 
 
 def _log(number: float) -> float:
