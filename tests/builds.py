@@ -170,6 +170,20 @@ def _stream(name: str, start: int, num_commits: int) -> Iterator[str]:
     yield "done\n"
 
 
+def module_versions(name: str, number: int) -> Iterator[tuple[str, str, str, str]]:
+    """Message, path, and contents before and after, of so many changes as `made_repository` has them; all are meant to
+    give a pair."""
+    for n in range(number):
+        part, step = n // 9, n % 9
+        states: list[set[str]] = [set(), set(), set()]
+        for before in range(step):
+            states[before % 3].add(_STEPS[before // 3])
+        old = _module(name, part, states)
+        states[step % 3].add(_STEPS[step // 3])
+        message = _MESSAGES[_STEPS[step // 3]].format(f=_word(name, part, step % 3, "f"))
+        yield message, f"parts/part_{part}.py", old, _module(name, part, states)
+
+
 def _commit(number: int, message: str, files: dict[str, str], *, goes_on: bool = False) -> str:
     who = f"A Writer <writer@example.org> {1_500_000_000 + 3_600 * number} +0000"
     changes = "".join(f"M 100644 inline {path}\ndata {len(text.encode())}\n{text}\n" for path, text in files.items())

@@ -47,6 +47,7 @@ def plan(pipeline: Pipeline, out: Path) -> dict[str, Any]:
             "shards": pipeline.write.shards,
             "splits": dict(pipeline.write.splits),
             "configs": list(pipeline.write.configs),
+            "max_surface_accuracy": dict(pipeline.write.max_surface_accuracy),
         },
     }
 

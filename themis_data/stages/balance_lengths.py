@@ -61,7 +61,13 @@ class BalanceLengths:
     def apply(self, rows: Rows) -> Rows:
         columns = ("row_id", "source", "criterion", "language", "chosen", "rejected", "changed_share", "evidence")
         return rows.by_key(
-            ByKey(columns=columns, explode=self.measured, decide=self.matched, resolve=self.within_limit)
+            ByKey(
+                columns=columns,
+                explode=self.measured,
+                decide=self.matched,
+                resolve=self.within_limit,
+                report=self.price,
+            )
         )
 
     def measured(self, pairs: pa.Table) -> pa.Table:
@@ -124,6 +130,10 @@ class BalanceLengths:
                 + f"\nRaise max_lost_share, or max_accuracy (now {self.max_accuracy:g}), or use fewer bins"
             )
         return decided.filter(pc.is_valid(decided["reason"])).select(["row_id", "reason", "detail"])
+
+    def price(self, decided: pa.Table) -> dict[str, Any]:
+        """Rows of each slice, and how many of them go."""
+        return {"slices": costs(decided)}
 
 
 def costs(decided: pa.Table) -> list[dict[str, Any]]:
