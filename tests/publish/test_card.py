@@ -28,9 +28,9 @@ def manifest(**changes: Any) -> dict[str, Any]:
             "in_one_split": {"group": 1_005, "repository": 1_006, "file_version": 20},
         },
         "configs": {
-            "default": {"folder": "data", "schema": "published_default", "left_out": 2},
-            "lineage": {"folder": "lineage", "schema": "published_lineage", "left_out": 0},
-            "trl": {"folder": "trl", "schema": "published_trl", "left_out": 0},
+            "default": {"folder": "data", "schema": "published_default", "left_out": 2, "files": shards("data")},
+            "lineage": {"folder": "lineage", "schema": "published_lineage", "left_out": 0, "files": shards("lineage")},
+            "trl": {"folder": "trl", "schema": "published_trl", "left_out": 0, "files": shards("trl")},
         },
         "counts": {
             "criterion": {"runtime_efficiency": 12},
@@ -57,6 +57,11 @@ def manifest(**changes: Any) -> dict[str, Any]:
         ],
     }
     return usual | changes
+
+
+def shards(folder: str, **rows: int) -> list[dict[str, Any]]:
+    rows = rows or {"train": 11, "validation": 1}
+    return [{"path": f"{folder}/{split}-00000-of-00001.parquet", "rows": number} for split, number in rows.items()]
 
 
 def audited(language: str, found: dict[str, tuple[float, float, float]]) -> dict[str, Any]:
@@ -96,6 +101,16 @@ def test_the_header_names_every_configuration_and_its_files() -> None:
         {"config_name": "lineage", "data_files": files("lineage")},
         {"config_name": "trl", "data_files": files("trl")},
     ] == header(card(manifest()))["configs"]
+
+
+def test_a_split_without_rows_is_not_named_for_nothing_would_load_with_it() -> None:
+    lineage = manifest()["configs"]["lineage"] | {"files": shards("lineage", train=12, validation=0)}
+    [found] = header(card(manifest(configs={"lineage": lineage})))["configs"]
+    assert ["train"] == [own["split"] for own in found["data_files"]]
+
+    empty = lineage | {"files": shards("lineage", train=0, validation=0)}
+    [found] = header(card(manifest(configs={"lineage": empty})))["configs"]
+    assert ["train", "validation"] == [own["split"] for own in found["data_files"]]
 
 
 def test_the_header_names_the_labels_in_order() -> None:

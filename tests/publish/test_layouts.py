@@ -106,7 +106,7 @@ def test_a_default_row_holds_the_pair() -> None:
     ] == layout("default").convert(rows).to_pylist()
 
 
-def test_rows_in_a_language_without_a_label_are_left_out_of_the_default_alone() -> None:
+def test_rows_in_a_language_without_a_label_are_left_out_where_labels_are_fixed() -> None:
     said = [judgement()]
     rows = preferences(
         {"row_id": "a", "judgements": said},
@@ -114,11 +114,83 @@ def test_rows_in_a_language_without_a_label_are_left_out_of_the_default_alone() 
         {"row_id": "c", "language": "Go", "judgements": said},
     )
 
-    assert {"default": ["a", "c"]} | {
+    some = ("default", "Full", "Stratified_Aspect", "Stratified_Language")
+    assert {name: ["a", "c"] for name in some} | {
         name: ["a", "b", "c"] for name in ("judgements", "lineage", "signatures", "trl")
     } == {
         name: layout(name).convert(rows)["idx" if name == "default" else "id"].to_pylist() for name in known_layouts()
     }
+
+
+BENCH = ("Full", "Stratified_Aspect", "Stratified_Language")
+
+
+def test_the_features_of_a_benchmark_are_those_of_the_papers() -> None:
+    text, word = pa.large_string(), pa.string()
+
+    for name in BENCH:
+        found = layout(name).arrow
+        assert ["prompt", "chosen", "rejected", "language", "aspect", "subset", "id"] == found.names
+        assert [text, text, text, word, word, word, word] == found.types
+
+
+def test_a_benchmarks_row_holds_the_pair_in_its_spellings() -> None:
+    rows = preferences(
+        {"row_id": "a", "system": "Judge it.", "prompt": "Do it.", "chosen": "x", "rejected": "y", "language": "C++"},
+        {"row_id": "b", "source": "PIE_PERF", "language": "C#", "criterion": "memory_efficiency"},
+    )
+    assert [
+        {
+            "prompt": "Do it.",
+            "chosen": "x",
+            "rejected": "y",
+            "language": "Cpp",
+            "aspect": "Runtime_Efficiency",
+            "subset": "COMMITPREFS_RUNTIME",
+            "id": "a",
+        },
+        ("Write it.", "CSharp", "Memory_Efficiency", "PIE_PERF", "b"),
+    ] == [
+        first := layout("Full").convert(rows).to_pylist()[0],
+        tuple(
+            layout("Full").convert(rows).to_pylist()[1][name] for name in first if name not in ("chosen", "rejected")
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("criterion", "aspect", "subset"),
+    [
+        ("functional_correctness", "Functional_Correctness", "COMMITPREFS_FUNCTIONAL"),
+        ("memory_efficiency", "Memory_Efficiency", "COMMITPREFS_MEMORY"),
+        ("readability_and_maintainability", "Readability_Maintainability", "COMMITPREFS_READABILITY"),
+        ("runtime_efficiency", "Runtime_Efficiency", "COMMITPREFS_RUNTIME"),
+        ("security_hardness", "Security_Hardness", "COMMITPREFS_SECURITY"),
+    ],
+)
+def test_commits_are_in_the_subset_of_their_criterion(criterion: str, aspect: str, subset: str) -> None:
+    (found,) = layout("Full").convert(preferences({"criterion": criterion})).to_pylist()
+
+    assert (aspect, subset) == (found["aspect"], found["subset"])
+
+
+def test_what_a_benchmark_has_no_split_for_is_left_out_of_all_its_configurations() -> None:
+    rows = preferences({"row_id": "a"}, {"row_id": "b", "criterion": "helpfulness"}, {"row_id": "c", "language": "NL"})
+    assert [["a"]] * 3 == [layout(name).convert(rows)["id"].to_pylist() for name in BENCH]
+
+
+def test_a_benchmark_has_a_split_for_each_criterion_and_each_language() -> None:
+    assert (
+        "Functional_Correctness",
+        "Memory_Efficiency",
+        "Readability_Maintainability",
+        "Runtime_Efficiency",
+        "Security_Hardness",
+    ) == layout("Stratified_Aspect").split_names(["Full"])
+    assert ("C", "CSharp", "Cpp", "Go", "Java", "JavaScript", "Python", "Ruby") == layout(
+        "Stratified_Language"
+    ).split_names(["Full"])
+    assert ("Full",) == layout("Full").split_names(["Full"])
 
 
 def test_a_conversation_has_a_system_message_where_the_row_has_one() -> None:

@@ -191,6 +191,43 @@ def test_of_a_configuration_with_several_rows_a_pair_the_pairs_are_counted(tmp_p
     ).read_text(encoding="utf-8")
 
 
+def test_a_configuration_may_divide_the_rows_by_what_a_column_says(tmp_path: Path) -> None:
+    rows = preferences(
+        {"row_id": "a", "group": "1", "language": "C"},
+        {"row_id": "b", "group": "2", "language": "C++", "criterion": "security_hardness"},
+        {"row_id": "c", "group": "3", "language": "Rust"},
+        {"row_id": "d", "group": "4", "language": "C"},
+    )
+    how = {"splits": {"Full": 1.0}, "shards": 2, "configs": ("Full", "Stratified_Aspect", "Stratified_Language")}
+    folder, manifest = publish(tmp_path, [rows], **how)
+
+    def ids(config: str) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for name, own in files(folder, config).items():
+            found.setdefault(name.partition("-")[0], []).extend(row["id"] for row in own)
+        return {split: sorted(own) for split, own in found.items() if own}
+
+    assert {"Full": ["a", "b", "d"]} == ids("Full")
+    assert {"Runtime_Efficiency": ["a", "d"], "Security_Hardness": ["b"]} == ids("Stratified_Aspect")
+    assert {"C": ["a", "d"], "Cpp": ["b"]} == ids("Stratified_Language")
+    assert [f"{split}-0000{n}-of-00002.parquet" for split in ("C", "CSharp", "Cpp") for n in (0, 1)] == list(
+        files(folder, "Stratified_Language")
+    )[:6]
+    for config in how["configs"]:
+        own = manifest["configs"][config]
+        assert (3, 3, 1) == (own["rows"], own["pairs"], own["left_out"])
+    assert manifest == written(folder, records(folder, [rows]), **HOW | how)
+
+
+def test_where_a_column_says_the_split_no_row_of_any_other_split_is_lost(tmp_path: Path) -> None:
+    folder, manifest = publish(tmp_path, [made()], configs=("lineage", "Stratified_Language"))
+
+    found = files(folder, "Stratified_Language")
+    assert sorted(made()["row_id"].to_pylist()) == sorted(row["id"] for own in found.values() for row in own)
+    assert {"Python"} == {name.partition("-")[0] for name, own in found.items() if own}
+    assert 8 * 2 * 3 == len(found) == len(manifest["configs"]["Stratified_Language"]["files"])
+
+
 def test_the_manifest_says_what_every_file_must_hold(tmp_path: Path) -> None:
     folder, manifest = publish(tmp_path, [made()])
 

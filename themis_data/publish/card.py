@@ -1,6 +1,6 @@
 """The data set's card: everything in it comes from the manifest, the schemas and the criteria."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from themis_data import criteria
 from themis_data.publish.asked import asked
 from themis_data.publish.audit import ALL, balanced
 from themis_data.publish.gates import gates
-from themis_data.publish.layouts import features, layout
+from themis_data.publish.layouts import features, layout, main
 from themis_data.publish.markdown import cell
 from themis_data.publish.quotas import quotas
 from themis_data.schema import schema
@@ -36,6 +36,7 @@ def card(manifest: Mapping[str, Any]) -> str:
         autoescape=False,  # noqa: S701  Markdown; data goes through the filter `cell`
     )
     environment.filters["cell"] = cell
+    built_splits = sorted(manifest["write"]["splits"])
     size = next((name for bound, name in _SIZES if manifest["rows"] < bound), "n>10M")
     # The margins always, and of the rest what was measured.
     slices = [a for a in manifest["audit"] if a["language"] == ALL == a["source"] or _is_measured(a)]
@@ -54,8 +55,17 @@ def card(manifest: Mapping[str, Any]) -> str:
         default_features=features(schema(layout("default").schema)) if "default" in manifest["configs"] else {},
         columns={name: schema(c["schema"]).columns for name, c in manifest["configs"].items()},
         lacks={name: layout(name).lacks for name in manifest["configs"]},
-        splits=sorted(manifest["write"]["splits"]),
+        main=main(manifest["configs"]),
+        splits={name: _splits(name, config, built_splits) for name, config in manifest["configs"].items()},
+        built_splits=built_splits,
     )
+
+
+def _splits(name: str, config: Mapping[str, Any], of_build: Sequence[str]) -> list[str]:
+    """Splits that have rows: `datasets` loads nothing of a configuration of which one has none. All where none has."""
+    filled = {Path(file["path"]).name.partition("-")[0] for file in config["files"] if file["rows"]}
+    names = layout(name).split_names(of_build)
+    return [split for split in names if split in filled] or list(names)
 
 
 def _is_measured(audit: Mapping[str, Any]) -> bool:

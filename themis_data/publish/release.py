@@ -50,7 +50,7 @@ class _Final:
 
 @dataclass(frozen=True, kw_only=True)
 class _Written:
-    """One shard of one configuration, and how many pairs have rows in it."""
+    """One file of one configuration, and how many pairs have rows in it."""
 
     file: FileRecord
     pairs: int
@@ -151,13 +151,17 @@ def release(
         )
         for number in range(shards * len(splits))
     ]
-    results: dict[int, dict[str, _Written]] = dict(run(_write_final, final))
+    results: list[dict[str, list[_Written]]] = [written for _, written in run(_write_final, final)]
     total = sum(r.rows.rows for r in records)
-    shards_of = {name: [results[number][name] for number in sorted(results)] for name in configs}
+    shards_of = {
+        name: sorted((shard for written in results for shard in written[name]), key=lambda shard: shard.file.path)
+        for name in configs
+    }
     described = {
         name: {
             "folder": layout(name).folder,
             "schema": layout(name).schema,
+            **({"split_by": layout(name).split_by} if layout(name).split_by is not None else {}),
             "files": [asdict(shard.file) for shard in shards_of[name]],
             "rows": sum(shard.file.rows for shard in shards_of[name]),
             "pairs": sum(shard.pairs for shard in shards_of[name]),
@@ -224,19 +228,22 @@ def _regroup(task: _Regroup) -> str:
     return task.to
 
 
-def _write_final(task: _Final) -> dict[str, _Written]:
+def _write_final(task: _Final) -> dict[str, list[_Written]]:
     table = schema("preference").empty()
     if task.files:
         table = read_partition(task.files, task.number)
     table = table.sort_by([(name, "ascending") for name in SORT]).combine_chunks()
     split, index = task.splits[task.number // task.shards], task.number % task.shards
     place = Path(task.to)
-    written = {}
+    written: dict[str, list[_Written]] = {}
     for name in task.configs:
         own = layout(name)
-        rows = own.convert(table)
-        pairs = pc.count_distinct(rows[schema(own.schema).key[0]]).as_py() if own.explodes else len(rows)
-        path = place / own.folder / f"{split}-{index:05d}-of-{task.shards:05d}.parquet"
-        file = write_tables(path, own.arrow, [rows.cast(own.arrow)], relative_to=place)
-        written[name] = _Written(file=file, pairs=pairs)
+        # A split of its own has rows out of every split of the build, and a file for each shard of each.
+        number, of = (index, task.shards) if own.split_by is None else (task.number, task.shards * len(task.splits))
+        written[name] = []
+        for own_split, rows in own.divided(own.convert(table), split):
+            pairs = pc.count_distinct(rows[schema(own.schema).key[0]]).as_py() if own.explodes else len(rows)
+            path = place / own.folder / f"{own_split}-{number:05d}-of-{of:05d}.parquet"
+            file = write_tables(path, own.arrow, [rows.cast(own.arrow)], relative_to=place)
+            written[name].append(_Written(file=file, pairs=pairs))
     return written

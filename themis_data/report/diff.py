@@ -14,6 +14,7 @@ from rich.console import Console
 
 from themis_data.dataset import Version, open_version, read_batches
 from themis_data.publish.asked import asked
+from themis_data.publish.layouts import main
 from themis_data.publish.takedown import TakenDown
 from themis_data.report.finished import as_frame
 from themis_data.report.tables import BAD, GOOD, HEAD, LOUD, SOFT, console, count, decoded, fill, grid, say, visible
@@ -40,8 +41,15 @@ _STORED: dict[str, dict[str, tuple[str, pl.Expr]]] = {
         "chosen": ("chosen", pl.col("chosen").list.last().struct.field("content")),
         "rejected": ("rejected", pl.col("rejected").list.last().struct.field("content")),
     },
+    "Full": {
+        "system": ("prompt", pl.lit(None, pl.String)),
+        "prompt": ("prompt", pl.col("prompt")),
+        "chosen": ("chosen", pl.col("chosen")),
+        "rejected": ("rejected", pl.col("rejected")),
+    },
 }
-_DERIVED = "signatures"  # of the texts: they differ where these do
+# Of other configurations, they differ where these do: by their texts, or the same rows in other splits.
+_DERIVED = ("signatures", "Stratified_Aspect", "Stratified_Language")
 # How a row of the one version is found in the other where no row has its id: the same columns there, or both sides
 # the other way round.
 _SAME_TEXTS = (
@@ -164,7 +172,7 @@ def _hashed(version: Version) -> pl.DataFrame:
     ]
     rows = _joined(pl.concat(lineage) if lineage else _labels(version), texts)
     for config in version.manifest["configs"]:
-        if config not in (*_STORED, "lineage", _DERIVED):
+        if config not in (*_STORED, "lineage", *_DERIVED):
             rows = _with_config(rows, version, config)
     return rows
 
@@ -179,9 +187,17 @@ def _joined(labels: pl.DataFrame | None, texts: pl.DataFrame | None) -> pl.DataF
 
 
 def _labels(version: Version) -> pl.DataFrame | None:
-    """What `default` alone says of criterion, language and source."""
-    labels = {column.name: column.labels for column in schema("published_default").columns if column.labels}
-    names = {"criterion": "aspect", "language": "language", "source": "source"}
+    """What `default`, or in a benchmark `Full`, alone says of criterion, language and source."""
+    config = main(version.manifest["configs"])
+    if config is None:
+        return None
+    described = schema(version.manifest["configs"][config]["schema"])
+    labels = {column.name: column.labels for column in described.columns if column.labels}
+    names = {
+        "criterion": "aspect",
+        "language": "language",
+        "source": "source" if "source" in described.names else "subset",
+    }
     values = {
         name: pl.col(stored).replace_strict(dict(enumerate(labels[stored])), return_dtype=pl.String)
         if stored in labels
@@ -191,7 +207,7 @@ def _labels(version: Version) -> pl.DataFrame | None:
     found = [
         frame.select("id", "split", *(value.hash().alias(name) for name, value in values.items()),
                      *(value.alias(f"is_{name}") for name, value in values.items()))
-        for frame in _stored(version, "default", tuple(names.values()))
+        for frame in _stored(version, config, tuple(names.values()))
     ]  # fmt: skip
     return pl.concat(found) if found else None
 
@@ -337,7 +353,7 @@ def _values(version: Version, ids: Collection[str], names: Collection[str]) -> d
     wanted = pl.Series(list(ids), dtype=pl.String)
     texts = [name for name in _TEXTS if name in names]
     for config in version.manifest["configs"] if ids and names else ():
-        if config == _DERIVED:
+        if config in _DERIVED:
             continue
         own: Collection[str] | None = texts
         if config == "lineage":

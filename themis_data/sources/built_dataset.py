@@ -170,7 +170,8 @@ def _ids_of(version: Version, split: str) -> pa.Array:
     splits = version.manifest["write"]["splits"]
     if split not in splits:
         raise SourceError(f"{version.folder}: " + unknown("split", split, splits))
-    config = max(version.manifest["configs"], key=lambda name: -version.manifest["configs"][name]["left_out"])
+    configs = {name: own for name, own in version.manifest["configs"].items() if "split_by" not in own}
+    config = max(configs, key=lambda name: -configs[name]["left_out"])
     key = schema(version.manifest["configs"][config]["schema"]).key[0]
     files = [path for path in version.files(config) if _split(path) == split]
     chunks = [chunk for path in files for chunk in read_table(path, [key])[key].chunks]
@@ -207,9 +208,10 @@ def published_preferences(version: Version, path: str) -> pa.Table:
 
 
 def _texts(version: Version, name: str) -> pa.Table:
-    """id, system, prompt, chosen and rejected of the pairs of a shard; from `trl` where `default` left any out."""
+    """id, system, prompt, chosen and rejected of the pairs of a shard; from `trl` where `default` left any out, and of
+    a benchmark from `Full`."""
     found = []
-    for config, read in (("default", _plain_texts), ("trl", _conversations)):
+    for config, read in (("default", _plain_texts), ("trl", _conversations), ("Full", _benchmark_texts)):
         listed = version.manifest["configs"].get(config)
         if listed is None:
             continue
@@ -223,6 +225,10 @@ def _texts(version: Version, name: str) -> pa.Table:
 
 def _plain_texts(table: pa.Table) -> pa.Table:
     return table.rename_columns({"idx": "id", "input": "prompt"}).replace_schema_metadata()
+
+
+def _benchmark_texts(table: pa.Table) -> pa.Table:
+    return table.append_column("system", pa.nulls(len(table), pa.large_string())).replace_schema_metadata()
 
 
 def _conversations(table: pa.Table) -> pa.Table:

@@ -29,7 +29,7 @@ class Consumer:
     """
 
     tables: Callable[[Path, str, Path], Iterator[pa.Table]]
-    configs: tuple[str, ...] | None  # that it loads; null: all
+    configs: tuple[str, ...] | None  # of these it loads the first that is published; null: it loads all
     # Where the criterion is: a column that every row has, or the system prompt, which some rows go without by design.
     criterion: Mapping[str, Literal["column", "system"]]
     cut: int | None  # tokens at which it cuts or drops by default; null: it does neither
@@ -73,9 +73,9 @@ def check(
     verdicts = []
     for name in names:
         own = consumer(name)
-        for config in manifest["configs"]:
-            if own.configs is None or config in own.configs:
-                verdicts.append(_verdict(name, own, place, manifest, config, scratch, tokens))
+        loaded = [config for config in own.configs or manifest["configs"] if config in manifest["configs"]]
+        for config in loaded if own.configs is None else loaded[:1]:
+            verdicts.append(_verdict(name, own, place, manifest, config, scratch, tokens))
     return verdicts
 
 

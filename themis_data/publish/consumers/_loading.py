@@ -5,10 +5,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from themis_data.errors import MissingExtra
 from themis_data.publish.consumers import Unreadable
 
+# Configurations whose texts are plain: the corpora's and the benchmark's.
+PLAIN = ("default", "Full", "Stratified_Aspect", "Stratified_Language")
+_NAMES = {"input": "prompt", "aspect": "criterion"}
 _ROWS = 1_000
 
 
@@ -28,6 +32,15 @@ def load(place: Path, scratch: Path, **arguments: Any) -> Iterator[Any]:
 def tables(dataset: Any) -> Iterator[pa.Table]:
     """The rows of a Dataset, as Arrow."""
     yield from dataset.with_format("arrow").iter(batch_size=_ROWS)
+
+
+def plain(table: pa.Table) -> pa.Table:
+    """Rows of plain texts with `prompt`, `criterion` (text, of a class label its number) and `system`."""
+    table = table.rename_columns([_NAMES.get(name, name) for name in table.column_names])
+    if "system" not in table.column_names:
+        table = table.append_column("system", pa.nulls(len(table), pa.large_string()))
+    place = table.column_names.index("criterion")
+    return table.set_column(place, "criterion", pc.cast(table["criterion"], pa.string()))
 
 
 def conversations(table: pa.Table) -> pa.Table:

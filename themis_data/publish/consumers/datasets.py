@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from themis_data.publish.consumers import Consumer, Unreadable
-from themis_data.publish.consumers._loading import conversations, load, tables
+from themis_data.publish.consumers._loading import PLAIN, conversations, load, plain, tables
 from themis_data.publish.layouts import layout
 
 
@@ -22,12 +22,10 @@ def _tables(place: Path, config: str, scratch: Path) -> Iterator[pa.Table]:
             if config == "trl":
                 yield conversations(table)
             elif config == "default":
-                names = split.features["aspect"].names
-                aspect = pc.take(pa.array(names), table["aspect"])
-                own = table.append_column("criterion", aspect).append_column("prompt", table["input"])
-                yield own
+                aspect = pc.take(pa.array(split.features["aspect"].names), table["aspect"])
+                yield plain(table.set_column(table.column_names.index("aspect"), "aspect", aspect))
             else:
-                yield table
+                yield plain(table) if config in PLAIN else table
 
 
 def _declared(config: str) -> dict[str, str]:
@@ -41,7 +39,7 @@ def _declared(config: str) -> dict[str, str]:
 CONSUMER = Consumer(
     tables=_tables,
     configs=None,
-    criterion={"default": "column", "trl": "system"},
+    criterion={**dict.fromkeys(PLAIN, "column"), "trl": "system"},
     cut=None,
     how='load_dataset("ORG/NAME", CONFIG, revision=VERSION)',
 )

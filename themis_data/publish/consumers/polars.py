@@ -7,22 +7,22 @@ import polars as pl
 import pyarrow as pa
 
 from themis_data.publish.consumers import Consumer, shards
-from themis_data.publish.consumers._loading import conversations
+from themis_data.publish.consumers._loading import PLAIN, conversations, plain
 
 
 def _tables(place: Path, config: str, scratch: Path) -> Iterator[pa.Table]:
     for path in shards(place, config):
-        frame = pl.read_parquet(path, glob=False)
-        if config == "default":
-            frame = frame.with_columns(prompt=pl.col("input"), criterion=pl.col("aspect").cast(pl.String))
-        for part in frame.iter_slices(1_000):
-            yield conversations(part.to_arrow()) if config == "trl" else part.to_arrow()
+        for part in pl.read_parquet(path, glob=False).iter_slices(1_000):
+            table = part.to_arrow()
+            if config == "trl":
+                table = conversations(table)
+            yield plain(table) if config in PLAIN else table
 
 
 CONSUMER = Consumer(
     tables=_tables,
     configs=None,
-    criterion={"default": "column", "trl": "system"},
+    criterion={**dict.fromkeys(PLAIN, "column"), "trl": "system"},
     cut=None,
     how='polars.read_parquet("hf://datasets/ORG/NAME@VERSION/FOLDER/*.parquet")',
 )

@@ -1,4 +1,4 @@
-"""RewardBench's loader of preference sets on the configuration `default`.
+"""RewardBench's loader of preference sets on the configuration `default`, of a benchmark `Full`.
 
 It names no configuration, so it gets the default one, renames `input` to `prompt` and takes sides that are plain text
 as they are. The criterion stays a column of the scores: the model is not shown the system prompt. In the configuration
@@ -9,10 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from themis_data.publish.consumers import Consumer, Unreadable
-from themis_data.publish.consumers._loading import load, tables
+from themis_data.publish.consumers._loading import load, plain, tables
 
 
 def _tables(place: Path, config: str, scratch: Path) -> Iterator[pa.Table]:
@@ -26,14 +25,13 @@ def _tables(place: Path, config: str, scratch: Path) -> Iterator[pa.Table]:
             if not pa.types.is_large_string(table["chosen"].type):
                 raise Unreadable("sides are no plain text, so it takes prompts out of them")
             # Nobody shows it the system prompt, so that must not count towards what is cut.
-            own = table.drop_columns(["system"]).append_column("system", pa.nulls(len(table), pa.large_string()))
-            yield own.append_column("criterion", pc.cast(table["aspect"], pa.string()))
+            yield plain(table.select([name for name in table.column_names if name != "system"]))
 
 
 CONSUMER = Consumer(
     tables=_tables,
-    configs=("default",),
-    criterion={"default": "column"},
+    configs=("default", "Full"),
+    criterion={"default": "column", "Full": "column"},
     cut=512,
-    how="rewardbench --dataset ORG/NAME --split train",
+    how="rewardbench --dataset ORG/NAME --split SPLIT",
 )
