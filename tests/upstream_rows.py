@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from upstream_files import write_rows
+from upstream_files import COMMIT, EDIT, PACK, write_rows
 
 Rows = list[dict[str, Any]]
 
@@ -767,5 +767,169 @@ EXAMPLES: dict[str, Example] = {
 def write_mapped(name: str, folder: Path) -> Path:
     """The files of a data set's example, in a folder laid out as its repository."""
     for file, rows in EXAMPLES[name].files.items():
+        write_rows(folder / file, rows)
+    return folder
+
+
+def _pack(config: str, prefix: str) -> tuple[str, Rows]:
+    return f"{config}/test-00000-of-00001.parquet", [{"task_id": f"{prefix}/12", **PACK}]
+
+
+_FINDING = {"base_prompt": "Mend:\nslow()", "source_code": "slow()", "target_code": "fast()", "file_path": "a.py"}
+_UTILITY = {**EDIT, "commit": COMMIT, "pl": "Java", "non_functional_requirement": "memory"}
+_CHOICES = {"task_id": "CSE/1", "instruction": "Hash it.", "choices": ["md5()", "sha256()"], "gt_choice": 1}
+_EVAL_PERF = {"task_id": "Mbpp/3", "prompt": "Is it prime?", "scores": [30.0, 60.0, 100.0]}
+
+# Subset of Themis-CodeRewardBench -> the benchmark whose rows give it, and an example.
+BENCHMARK_PAIRS: dict[str, tuple[str, Example]] = {
+    "CODEPREFBENCH_SECURITY": (
+        "code_pref_bench",
+        Example(
+            files={
+                "eval/security-alignment.jsonl.gz": _rows(_CHOICES, {}, {"task_id": "CSE/2", "gt_choice": 0}),
+                "eval/human-preference-alignment.jsonl.gz": [_CHOICES],
+            },
+            made=[
+                {"prompt": "Hash it.", "chosen": "sha256()", "rejected": "md5()", "criterion": "security_hardness",
+                 "language": "Python", "license": "CC-BY-NC-4.0"},
+                {"chosen": "md5()", "rejected": "sha256()"},
+            ],
+            left={"other_$file": 1},
+        ),
+    ),
+    "ECCO": (
+        "ecco",
+        Example(
+            files={
+                "edit/test-00000-of-00001.parquet": [
+                    {"input": "slow()", "target": "fast()", "problem_id": "p00777"},
+                    {"input": "same()", "target": "same()", "problem_id": "p00777"},
+                ],
+                "generate/test-00000-of-00001.parquet": [{"problem_id": "p00777", "problem_description": "Sum up."}],
+            },
+            made=[
+                {"prompt": "Sum up.", "prompt_by": "upstream", "chosen": "fast()", "rejected": "slow()",
+                 "criterion": "runtime_efficiency", "language": "Python", "group": "codenet/p00777"}
+            ],
+            left={"same_sides": 1},
+        ),
+    ),
+    "EVALPERF": (
+        "eval_perf",
+        Example(
+            files={
+                "data/test-00000-of-00002.parquet": _rows(
+                    _EVAL_PERF, {"reference": ["slow()", "better()", "fast()"]}, {"task_id": "Mbpp/4", "reference": []}
+                )
+            },
+            made=[
+                {"prompt": "Is it prime?", "chosen": "fast()", "rejected": "slow()", "criterion": "runtime_efficiency",
+                 "evidence": "measured", "group": "mbpp/3"}
+            ],
+            left={"empty_side": 1},
+        ),
+    ),
+    "HUMANEVAL_PACK": (
+        "human_eval_pack",
+        Example(
+            files=dict(
+                [_pack("python", "Python"), _pack("js", "JavaScript"), _pack("java", "Java"), _pack("go", "Go"),
+                 _pack("cpp", "CPP"), _pack("rust", "Rust")]
+            ),
+            made=[
+                {"prompt": "Write f.\n\ndef f():", "chosen": "def f():\n    return 1\n", "group": "human_eval/12",
+                 "rejected": "def f():\n    return 2\n", "language": language, "criterion": "functional_correctness"}
+                for language in ("Python", "JavaScript", "Java", "Go", "C++")
+            ],
+            left={},
+        ),
+    ),
+    "MDEVAL": (
+        "md_eval",
+        Example(
+            files={
+                "data/bug/Ruby.jsonl": [
+                    {"question_id": f"{language}/1", "docstring": "Check it.", "canonical_solution": "good()",
+                     "buggy_code": "bad()"}
+                    for language in ("Ruby", "C#")
+                ]
+            },
+            made=[
+                {"prompt": "Check it.", "chosen": "good()", "rejected": "bad()", "language": "Ruby",
+                 "criterion": "functional_correctness", "license": "CC-BY-SA-4.0"}
+            ],
+            left={"other_language": 1},
+        ),
+    ),
+    "NOFUNEVAL_MAINTAIN": (
+        "no_fun_eval",
+        Example(
+            files={
+                "datasets/maintainability.jsonl": _rows(
+                    {**_FINDING, "codeql_check": "Unused import"}, {"pl": "python"}, {"pl": "c"}
+                )
+            },
+            # What is asked there shows the program before the edit.
+            made=[
+                {"prompt": None, "prompt_by": None, "chosen": "fast()", "rejected": "slow()", "language": "Python",
+                 "criterion": "readability_and_maintainability"}
+            ],
+            left={"other_language": 1},
+        ),
+    ),
+    "NOFUNEVAL_MEMORY": (
+        "no_fun_eval",
+        Example(
+            files={
+                "datasets/resource_util.jsonl": _rows(
+                    _UTILITY, {}, {"non_functional_requirement": "energy"}, {"pl": "Kotlin"}
+                )
+            },
+            made=[
+                {"prompt": None, "chosen": "fast()", "rejected": "slow()", "language": "Java",
+                 "criterion": "memory_efficiency", "group": "commit/0a1b2c3d"}
+            ],
+            left={"other_non_functional_requirement": 1, "other_language": 1},
+        ),
+    ),
+    "NOFUNEVAL_SECURITY": (
+        "no_fun_eval",
+        Example(
+            files={"datasets/security.jsonl": [{**_FINDING, "codeql_check": "Overflow", "pl": "c"}]},
+            made=[{"prompt": None, "chosen": "fast()", "language": "C", "criterion": "security_hardness"}],
+            left={},
+        ),
+    ),
+    "PIE_PERF": (
+        "pie",
+        Example(
+            files={"splits/test.jsonl": [_PIE]},
+            made=[
+                {"prompt": None, "chosen": "fast();", "rejected": "slow();", "language": "C++", "evidence": "measured",
+                 "criterion": "runtime_efficiency", "group": "codenet/p00031"}
+            ],
+            left={},
+        ),
+    ),
+    "RUNBUGRUN": (
+        "run_bug_run",
+        Example(
+            files={
+                "go_test0.jsonl.gz": [{**_BUG, "id": 5}],
+                "php_test0.jsonl.gz": [{**_BUG, "id": 6}],
+            },
+            made=[
+                {"prompt": None, "chosen": "good()\n", "rejected": "bad()\n", "language": "Go",
+                 "criterion": "functional_correctness", "group": "codenet/p02534"}
+            ],
+            left={"other_language": 1},
+        ),
+    ),
+}  # fmt: skip
+
+
+def write_benchmark(subset: str, folder: Path) -> Path:
+    """The files that give a subset of the benchmark, in a folder laid out as their repository."""
+    for file, rows in BENCHMARK_PAIRS[subset][1].files.items():
         write_rows(folder / file, rows)
     return folder

@@ -13,7 +13,7 @@ from themis_data.errors import PipelineError, SourceError
 from themis_data.fingerprint import code_digest, digest, model_digest, where_it_runs
 from themis_data.upstream.mapping import map_files
 from themis_data.upstream.read import UpstreamFile, check_files, files_of
-from themis_data.upstream.recipes import Recipe, named_recipe
+from themis_data.upstream.recipes import Recipe, as_pairs, named_recipe
 from themis_data.upstream.settings import Prepared, Thresholds, prepare
 from themis_data.upstream.statements import own_files, own_statements, read_statements, statements_digest
 from themis_data.yaml_file import read_yaml
@@ -40,6 +40,10 @@ class HubRows:
     version: ClassVar[int] = 1
 
     recipe: Annotated[str, "name of a recipe in manifests/sources, or path of one of your own that ends in .yaml"] = ""
+    subset: Annotated[
+        str | None,
+        "of a benchmark: the subset of another one that its rows are pairs of, `demo_only`; null: no benchmark",
+    ] = None
     files: Annotated[str | None, "folder laid out as the data set's repository, or one file of it; null: the Hub"] = (
         where_it_runs(None)
     )
@@ -72,7 +76,8 @@ class HubRows:
     def _recipe(self) -> Recipe:
         if not self.recipe:
             raise PipelineError("hub_rows: name a recipe of manifests/sources in the setting `recipe`")
-        return named_recipe(self.recipe, hub=self.hub)
+        read = named_recipe(self.recipe, hub=self.hub)
+        return read if self.subset is None else as_pairs(read, self.subset)
 
     @property
     def _prepared(self) -> Prepared:
@@ -104,6 +109,7 @@ class HubRows:
                 revision if self.files is None else None,
                 [_content(file) for file in own],
                 None if self.statements is None else statements_digest(Path(self.statements)),
+                *([] if self.subset is None else [self.subset]),
             ]
         )
         units = tuple(self._unit(prepared, group, shared) for group in _groups(prepared, files))

@@ -1,6 +1,7 @@
 """Values out of upstream rows, by the paths and fields of a recipe.
 
-A path is a column's name, or leads into a record (`metadata.category`) or into each record of a list.
+A path is a column's name, or leads into a record (`metadata.category`), into each record of a list, or to one entry of
+a list (`choices.0`, from its end `reference.-1`).
 """
 
 import re
@@ -12,6 +13,7 @@ from themis_data.errors import PipelineError
 from themis_data.text.problem_keys import problem_key
 
 Paths = tuple[str, ...]
+_PLACE = re.compile(r"-?[0-9]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,10 @@ def value(row: Mapping[str, Any], path: str) -> Any:
         raise PipelineError(f"no column {first!r} is read; the recipe reads {sorted(row)}")
     found = row[first]
     for name in names:
-        if isinstance(found, list):
+        if isinstance(found, list) and _PLACE.fullmatch(name):
+            place = int(name)
+            found = found[place] if -len(found) <= place < len(found) else None
+        elif isinstance(found, list):
             found = [one.get(name) for one in found if one is not None]
         elif found is not None:
             found = found.get(name)

@@ -303,7 +303,7 @@ def _pair_row(recipe: Recipe, pair: Pair) -> dict[str, Any]:
         "repos": recipe.published_as,
         # Pairs of one prompt belong together as those of one problem do.
         "group": pair.problem or f"{recipe.name}/{row_id(pair.prompt) if pair.prompt else parents[0]}",
-        "demo_only": False,
+        "demo_only": recipe.demo_only,
     }
 
 

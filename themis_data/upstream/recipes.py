@@ -51,6 +51,20 @@ class Fields:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """How the rows of a benchmark are pairs as well, for a benchmark that is made of several: never for training."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    subset: str  # what the column `source` says, as Themis-CodeRewardBench names its subsets
+    criterion: str
+    evidence: str  # a word of criteria.EVIDENCE
+    mapper: str = "two_sides"
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of the mapper and of the rules
+    has_prompt: bool = True  # false: what the rows ask shows a side, so that a prompt has to be written
+
+
+@dataclass(frozen=True, kw_only=True)
 class Part:
     """Files of one layout. `{name}` in configuration and patterns is each value of the setting `choose.name`."""
 
@@ -61,6 +75,7 @@ class Part:
     splits: tuple[str, ...] = ()  # of that configuration; none: the patterns say which files on the Hub too
     columns: Mapping[str, Any] | None = None  # null: the recipe's
     fields: Fields | None = None  # null: the recipe's
+    pairs: Pairs | None = None  # of a benchmark; null: its rows are no pairs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +110,16 @@ class Recipe:
     )  # of the mapper and of the rules: what we hold to be sound
     paper: Mapping[str, Any] = field(default_factory=dict)  # those that are different in the paper
     gaps: Mapping[str, str] = field(default_factory=dict)  # what was not found -> what to supply, or what follows
+
+    @property
+    def subsets(self) -> tuple[str, ...]:
+        """What the rows of a benchmark are pairs of, see `as_pairs`."""
+        return tuple(dict.fromkeys(part.pairs.subset for part in self.parts if part.pairs is not None))
+
+    @property
+    def demo_only(self) -> bool:
+        """Whether what its rows become is benchmark material, which nothing may be trained on."""
+        return bool(self.subsets)
 
 
 def known_recipes(reads_as: str | None = None) -> tuple[str, ...]:
@@ -140,6 +165,28 @@ def read_recipe(path: Path) -> Recipe:
     for problem in _problems(read):
         raise PipelineError(f"{path}: {problem}")
     return read
+
+
+def as_pairs(read: Recipe, subset: str) -> Recipe:
+    """The recipe of a benchmark as one of pairs: those of its parts that give the subset. Raises UnknownName."""
+    if subset not in read.subsets:
+        raise UnknownName(f"{read.path}: " + unknown("subset", subset, read.subsets))
+    found = [(part, part.pairs) for part in read.parts if part.pairs is not None and part.pairs.subset == subset]
+    pairs = found[0][1]
+    return replace(
+        read,
+        reads_as="pair",
+        published_as=subset,
+        evidence=pairs.evidence,
+        mapper=pairs.mapper,
+        settings={"criterion": pairs.criterion, **pairs.settings},
+        parts=tuple(part if pairs.has_prompt else _without_prompt(part) for part, _ in found),
+    )
+
+
+def _without_prompt(part: Part) -> Part:
+    assert part.fields is not None  # checked where recipes are read
+    return replace(part, fields=replace(part.fields, prompt=None))
 
 
 def arrow_type(kind: Any) -> pa.DataType:
@@ -198,8 +245,18 @@ def _problems_of_kind(read: Recipe) -> Iterable[str]:
     makes = getattr(mapper_of(read), "writes", None) if read.mapper else None
     if (read.reads_as if is_mapped else None) != makes:
         yield f"its rows become {read.reads_as!r}, and the mapper {read.mapper!r} makes {makes or 'no rows'!r}"
-    if not is_mapped and (read.settings or read.paper or read.statements or read.together):
-        yield "a benchmark has no settings, statements or rows that are seen together"
+    if not is_mapped and (read.settings or read.paper or read.together):
+        yield "a benchmark has no settings or rows that are seen together; those of `pairs` stand there"
+    if not is_mapped and read.statements is not None and not read.subsets:
+        yield "a benchmark whose rows are no pairs has no statements"
+    if read.subsets and (is_mapped or read.mapper is not None):
+        yield "`pairs` are given for benchmarks alone, and for those whose rows need no mapper"
+    for subset in read.subsets:
+        own = [part.pairs for part in read.parts if part.pairs is not None and part.pairs.subset == subset]
+        if any(pairs != own[0] for pairs in own):
+            yield f"`pairs` of {subset} are not the same in all parts"
+        if own[0].evidence not in EVIDENCE:
+            yield unknown("evidence", own[0].evidence, EVIDENCE)
 
 
 def _problems_of_part(read: Recipe, part: Part, added: Iterable[str]) -> Iterable[str]:

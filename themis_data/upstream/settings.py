@@ -72,7 +72,10 @@ def prepare(
     the mapper nor `RowRules` has, or of another type.
     """
     if recipe.reads_as == "benchmark_item":
-        raise PipelineError(f"{recipe.path}: {recipe.title} is a benchmark: no corpus trains on it")
+        instead = f"; for another benchmark it gives {', '.join(recipe.subsets)}: name one in `subset`"
+        raise PipelineError(
+            f"{recipe.path}: {recipe.title} is a benchmark: no corpus trains on it{instead if recipe.subsets else ''}"
+        )
     mapper = mapper_of(recipe)
     given = {**recipe.settings, **(recipe.paper if thresholds == "paper" else {}), **(overrides or {})}
     of_rules, of_mapper = {f.name for f in fields(RowRules)}, {f.name: f for f in fields(mapper)}

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from themis_data.errors import PipelineError
 from themis_data.upstream.conversation import prompt_of, turns
-from themis_data.upstream.fields import text, texts, value
+from themis_data.upstream.fields import Paths, text, texts, value
 from themis_data.upstream.programs import program
 from themis_data.upstream.rows import Left, Made, Pair, Row
 
@@ -23,8 +23,8 @@ class TwoSides:
 
     writes: ClassVar[str] = "pair"
 
-    chosen: Annotated[str, "column of the better side: text, or a list of {role, content}"]
-    rejected: Annotated[str, "column of the worse side"]
+    chosen: Annotated[str | Paths, "column of the better side: text, or a list of {role, content}; texts are joined"]
+    rejected: Annotated[str | Paths, "column of the worse side"]
     code: Annotated[bool, "whether the sides are programs: their code is taken out of fences and prose"] = False
     multi_turn: Annotated[bool, "whether prompts of several turns are written as one text; false: left out"] = False
     system: Annotated[str | None, "column of what the answering model was told to be; null: none"] = None
@@ -87,9 +87,9 @@ class TwoSides:
             written_by=tuple(dict.fromkeys(texts(row.values, self.writers))) or None,
         )
 
-    def _side(self, row: Row, column: str) -> tuple[str, str | None] | Left:
+    def _side(self, row: Row, column: str | Paths) -> tuple[str, str | None] | Left:
         """The answer, and the prompt of its conversation."""
-        found = value(row.values, column)
+        found = value(row.values, column) if isinstance(column, str) else "".join(texts(row.values, column))
         prompt = None
         if isinstance(found, list):
             said = turns(found)
