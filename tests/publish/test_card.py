@@ -221,6 +221,7 @@ def test_gates_that_did_not_run_are_said_to_be_off() -> None:
     assert [
         "| drop_contaminated | overlap with benchmarks | **off** |",
         "| drop_secrets | secrets and personal data | **off** |",
+        "| drop_shared_repositories | repositories of other data sets | **off** |",
         "| keep_english | English of prompts | **only for tasks** |",
         "| keep_fluent | perplexity of prompts | on |",
         "| keep_lengths | length in tokens | **off** |",

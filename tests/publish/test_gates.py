@@ -43,3 +43,11 @@ def test_decontamination_without_an_index_is_off(index: list[str], expected: str
     found = gates({"pipeline": {"steps": steps}, "funnel": [{"track": "a", "step": "d"}]})
 
     assert expected == next(gate.state for gate in found if gate.stage == "drop_contaminated")
+
+
+@pytest.mark.parametrize(("datasets", "expected"), [([], "off"), (["runs/corpus"], "on")])
+def test_without_another_data_set_no_repository_was_compared(datasets: list[str], expected: str) -> None:
+    steps = {"d": {"use": "drop_shared_repositories", "datasets": datasets}}
+    found = gates({"pipeline": {"steps": steps}, "funnel": [{"track": "a", "step": "d"}]})
+
+    assert expected == next(gate.state for gate in found if gate.stage == "drop_shared_repositories")

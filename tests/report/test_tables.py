@@ -304,6 +304,7 @@ def test_gates_that_are_off_are_named(capsys: pytest.CaptureFixture[str]) -> Non
     assert [
         "  not checked: overlap with benchmarks (drop_contaminated: off)",
         "  not checked: secrets and personal data (drop_secrets: off)",
+        "  not checked: repositories of other data sets (drop_shared_repositories: off)",
         "  not checked: English of prompts (keep_english: off)",
         "  not checked: perplexity of prompts (keep_fluent: off)",
     ] == [line for line in lines if "not checked" in line]

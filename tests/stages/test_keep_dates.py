@@ -55,3 +55,17 @@ def test_a_bound_may_be_left_out(stage: KeepDates, expected: list[str | None]) -
 def test_what_is_no_day_is_refused() -> None:
     with pytest.raises(ValueError, match=r"2019-02-30|day"):
         KeepDates(before="2019-02-30")
+
+
+def test_the_authors_time_may_count_too_where_it_is_known() -> None:
+    early, inside, late = datetime(2017, 6, 1), datetime(2018, 6, 1), datetime(2020, 6, 1)
+    rows = changes(
+        {"committed_at": inside, "authored_at": early},
+        {"committed_at": inside, "authored_at": late},
+        {"committed_at": inside, "authored_at": None},
+        {"committed_at": late, "authored_at": inside},
+        {"committed_at": None, "authored_at": inside},
+    )
+    days = KeepDates(since="2018-01-01", before="2019-03-01", authored_too=True)
+
+    assert ["too_early", "too_late", None, "too_late", "no_date"] == reasons_of(days, rows)

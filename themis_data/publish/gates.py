@@ -24,7 +24,7 @@ class Gate:
 
 
 def gates(manifest: Mapping[str, Any]) -> list[Gate]:
-    """Every stage that calls itself a gate, with whether it ran; one that has no `model` or `index` did not."""
+    """Every stage that calls itself a gate, with whether it ran: not without its `model`, `index` or `datasets`."""
     tracks = {entry["step"]: entry["track"] for entry in manifest["funnel"]}
     branches = set(tracks.values()) - {"merge"}
     found = []
@@ -35,7 +35,8 @@ def gates(manifest: Mapping[str, Any]) -> list[Gate]:
         steps = [
             step
             for step, settings in manifest["pipeline"]["steps"].items()
-            if settings["use"] == name and settings.get("model", "") is not None and settings.get("index") != []
+            if settings["use"] == name and settings.get("model", "") is not None
+            if [] not in (settings.get("index"), settings.get("datasets"))
         ]
         over = {tracks[step] for step in steps if step in tracks}
         is_on = "merge" in over or (bool(branches) and branches <= over)
