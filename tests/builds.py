@@ -94,13 +94,13 @@ def git(folder: Path, *arguments: str, text: str = "") -> str:
     return done.stdout.strip()
 
 
-def made_repository(folder: Path, *, num_commits: int = 30, name: str = "made") -> Path:
+def made_repository(folder: Path, *, num_commits: int = 30, name: str = "made", since: int = 1_500_000_000) -> Path:
     """A bare repository of a Python project under the MIT licence, whose commits speed up, fix and simplify functions;
-    every tenth does something that gives no pair. The same arguments give the same commits."""
+    every tenth does something that gives no pair. The same arguments give the same commits, an hour apart."""
     folder.mkdir(parents=True)
     git(folder, "init", "--quiet", "--bare", "--initial-branch=main")
     git(folder, "config", "remote.origin.url", f"https://example.org/{name}/{name}.git")
-    git(folder, "fast-import", "--quiet", "--done", text="".join(_stream(name, 0, num_commits)))
+    git(folder, "fast-import", "--quiet", "--done", text="".join(_stream(name, 0, num_commits, since)))
     return folder
 
 
@@ -144,13 +144,16 @@ def _module(name: str, part: int, states: list[set[str]]) -> str:
     return f'"""Words of part {part}, looked up and brought into order."""\n\n\n{functions}'
 
 
-def _stream(name: str, start: int, num_commits: int) -> Iterator[str]:
+def _stream(name: str, start: int, num_commits: int, since: int = 1_500_000_000) -> Iterator[str]:
     """Commits of `git fast-import`. Commit n works on part n // 9: each of its three functions gets three commits."""
     parts = {n // 9 for n in range(start + num_commits)}
     states: dict[int, list[set[str]]] = {part: [set(), set(), set()] for part in parts}
     if start == 0:
         yield _commit(
-            0, "Start", {"LICENSE": MIT, **{f"parts/part_{p}.py": _module(name, p, [set()] * 3) for p in range(60)}}
+            0,
+            "Start",
+            {"LICENSE": MIT, **{f"parts/part_{p}.py": _module(name, p, [set()] * 3) for p in range(60)}},
+            since=since,
         )
     for n in range(start + num_commits):
         part, number, step = n // 9, n % 3, _STEPS[n % 9 // 3]
@@ -166,7 +169,7 @@ def _stream(name: str, start: int, num_commits: int) -> Iterator[str]:
                 ("Write a note about words", {"notes/all.md": f"{n}\n"}),
                 ("Revert the last change\n\nThis reverts commit 0123456789abcdef0123456789abcdef01234567.", files),
             )[n // 10 % 4]
-        yield _commit(n + 1, message, files, goes_on=n == start and start > 0)
+        yield _commit(n + 1, message, files, goes_on=n == start and start > 0, since=since)
     yield "done\n"
 
 
@@ -184,8 +187,8 @@ def module_versions(name: str, number: int) -> Iterator[tuple[str, str, str, str
         yield message, f"parts/part_{part}.py", old, _module(name, part, states)
 
 
-def _commit(number: int, message: str, files: dict[str, str], *, goes_on: bool = False) -> str:
-    who = f"A Writer <writer@example.org> {1_500_000_000 + 3_600 * number} +0000"
+def _commit(number: int, message: str, files: dict[str, str], *, goes_on: bool = False, since: int) -> str:
+    who = f"A Writer <writer@example.org> {since + 3_600 * number} +0000"
     changes = "".join(f"M 100644 inline {path}\ndata {len(text.encode())}\n{text}\n" for path, text in files.items())
     before = "from refs/heads/main^0\n" if goes_on else ""
     return (

@@ -778,6 +778,7 @@ def _pack(config: str, prefix: str) -> tuple[str, Rows]:
 _FINDING = {"base_prompt": "Mend:\nslow()", "source_code": "slow()", "target_code": "fast()", "file_path": "a.py"}
 _UTILITY = {**EDIT, "commit": COMMIT, "pl": "Java", "non_functional_requirement": "memory"}
 _CHOICES = {"task_id": "CSE/1", "instruction": "Hash it.", "choices": ["md5()", "sha256()"], "gt_choice": 1}
+_OTHER_CHOICES = {**_CHOICES, "task_id": "CSE/2", "choices": ["x()", "y()"], "gt_choice": 0}
 _EVAL_PERF = {"task_id": "Mbpp/3", "prompt": "Is it prime?", "scores": [30.0, 60.0, 100.0]}
 
 # Subset of Themis-CodeRewardBench -> the benchmark whose rows give it, and an example.
@@ -786,13 +787,13 @@ BENCHMARK_PAIRS: dict[str, tuple[str, Example]] = {
         "code_pref_bench",
         Example(
             files={
-                "eval/security-alignment.jsonl.gz": _rows(_CHOICES, {}, {"task_id": "CSE/2", "gt_choice": 0}),
+                "eval/security-alignment.jsonl.gz": [_CHOICES, _OTHER_CHOICES],
                 "eval/human-preference-alignment.jsonl.gz": [_CHOICES],
             },
             made=[
                 {"prompt": "Hash it.", "chosen": "sha256()", "rejected": "md5()", "criterion": "security_hardness",
                  "language": "Python", "license": "CC-BY-NC-4.0"},
-                {"chosen": "md5()", "rejected": "sha256()"},
+                {"chosen": "x()", "rejected": "y()"},
             ],
             left={"other_$file": 1},
         ),
