@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import hashlib
 import itertools
+import json
 import os
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from mined import KEY, mine
 from themis_data.fingerprint import row_id
 from themis_data.sources import git_history
 from themis_data.sources.git_history import GitHistory, RepositoryRef
+
+COLUMNS = ("commit", "new_file", "repos")  # of an export
 
 
 @pytest.fixture
@@ -841,3 +844,55 @@ def test_a_reader_that_stops_early_leaves_no_process(history, memory):
     pieces.close()
 
     assert children() <= before
+
+
+def export(path, *rows):
+    path.write_text("".join(f"{json.dumps(dict(zip(COLUMNS, row, strict=True)))}\n" for row in rows))
+    return (str(path),)
+
+
+def test_with_an_export_only_listed_commits_are_changes_and_all_are_in_the_side_table(
+    tmp_path, make_repository, memory
+):
+    repository = make_repository()
+    repository.commit({"a.py": "one\n", "b.py": "b\n"})
+    second, third = (repository.commit({"a.py": f"{n}\n"}) for n in (2, 3))
+    both = repository.commit({"a.py": "4\n", "b.py": "c\n"})
+    fifth = repository.commit({"a.py": "5\n"})
+    listed = export(
+        tmp_path / "x.jsonl", (second, "a.py", "acme/w"), (both, "a.py", "acme/w"), (fifth, "b.py", "acme/w")
+    )
+
+    mined = mine(RepositoryRef(path=str(repository.path), name="github.com/bob/w"), memory=memory, commits=listed)
+
+    assert [(second, "github.com/acme/w,github.com/bob/w")] == [(r["commit"], r["repos"]) for r in mined.changes]
+    assert {third: "not_listed", both: "many_paths", fifth: "not_listed"} == {
+        commit: mined.reasons[commit] for commit in (third, both, fifth)
+    }
+    assert 5 == len(mined.commits)
+
+
+def test_an_export_of_other_repositories_is_said_to_have_none_of_the_commits(tmp_path, make_repository, memory):
+    repository = make_repository()
+    repository.commit({"a.py": "one\n"})
+    listed = export(tmp_path / "x.jsonl", ("f" * 40, "a.py", "acme/w"))
+
+    assert ("commits: none of the 1 rows is a commit of the repositories that are read",) == mine(
+        repository.path, memory=memory, commits=listed
+    ).listing.warnings
+
+
+def test_units_change_with_what_an_export_lists_of_them_and_not_with_where_it_lies(tmp_path, make_repository, memory):
+    repository = make_repository()
+    repository.commit({"a.py": "one\n"})
+    second, third = (repository.commit({"a.py": f"{n}\n"}) for n in (2, 3))
+    exports = [
+        export(tmp_path / name, *((commit, "a.py", "acme/w") for commit in listed))
+        for name, listed in (("1.jsonl", [second]), ("2.jsonl", [second, "f" * 40]), ("3.jsonl", [second, third]))
+    ]
+    first, same, more = (
+        GitHistory(repos=(str(repository.path),), commits=given).list_units(memory).units[0].fingerprint
+        for given in exports
+    )
+
+    assert first == same != more

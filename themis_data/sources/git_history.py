@@ -33,6 +33,7 @@ from themis_data.sources._git import (
 from themis_data.text.edits import edit_key
 from themis_data.text.licenses import license_class, recognise_license
 from themis_data.text.messages import is_bot, reverted_commits, without_people
+from themis_data.upstream.commit_export import CommitExport, read_commit_export
 
 _EDIT_KEYS = 64  # a commit
 _MESSAGE_BYTES = 64 * 1024
@@ -66,9 +67,12 @@ class GitHistory:
 
     Every commit, emitted or not, is a row of the side table `commit`, with the reason why it gave no change: merge,
     root, empty, many_paths, added, deleted, type_changed, submodule, symlink, not_regular, mode_only, path_not_utf8,
-    path_too_long, bad_date, message_too_large, unknown_language, message_not_utf8, missing_blob, too_large, empty_side,
-    binary, not_utf8.
+    path_too_long, bad_date, message_too_large, unknown_language, not_listed, message_not_utf8, missing_blob, too_large,
+    empty_side, binary, not_utf8.
     A repository that cannot be read is reported, and the others go on.
+
+    With `commits`, an export of commit metadata (`manifests/commit_export.sql`), only the commits and paths that it
+    lists are changes; its other repositories of a commit are among the change's `repos`.
     """
 
     writes: ClassVar[str] = "change"
@@ -80,6 +84,9 @@ class GitHistory:
     refs: Annotated[tuple[str, ...], "refs or patterns whose history is read, for example refs/heads/*"] = ("HEAD",)
     max_file_bytes: Annotated[int, "bytes a side; larger files are left out before they are read"] = 65_536
     known_languages_only: Annotated[bool, "leave out files in no known language before they are read"] = False
+    commits: Annotated[
+        tuple[str, ...], "exports of commit metadata, files or folders: only what they list; none: all"
+    ] = where_it_runs(())
     unit_commits: Annotated[int, "commits a unit of work"] = where_it_runs(5_000)
     timeout_s: Annotated[float, "seconds one git process may take"] = where_it_runs(3_600.0)
 
@@ -109,10 +116,12 @@ class GitHistory:
             histories.append(_History(name=one.name, objects=one.repository.objects, roots=one.roots, rounds=rounds))
             identity.append({"name": one.name, "tips": list(one.tips), "commits": sum(map(len, rounds))})
             warnings += self._warnings(one)
+        export = self._export(histories)
+        warnings += _seen(export)
         units = [
             unit
             for history, reading in zip(histories, _assign(histories), strict=True)
-            for unit in self._cut(history, reading)
+            for unit in self._cut(history, reading, export)
         ]
         return Listing(units=tuple(units), identity=identity, unreadable=tuple(unreadable), warnings=tuple(warnings))
 
@@ -167,17 +176,36 @@ class GitHistory:
                 rounds.append(tuple(out.decode("ascii").split()))
         return tuple(rounds)
 
-    def _cut(self, history: "_History", reading: "_Reading") -> Iterator[Unit]:
+    def _export(self, histories: Sequence["_History"]) -> CommitExport | None:
+        if not self.commits:
+            return None
+        read = {commit for history in histories for commit in history.commits()}
+        return read_commit_export([Path(path).expanduser() for path in self.commits], among=read)
+
+    def _cut(self, history: "_History", reading: "_Reading", export: CommitExport | None) -> Iterator[Unit]:
         for number, commits in enumerate(history.rounds):
             own = [commit for commit in commits if commit not in reading.left_to_others]
             for start in range(0, len(own), self.unit_commits):
                 part = own[start : start + self.unit_commits]
                 named = {commit: reading.repos[commit] for commit in part if commit in reading.repos}
+                listed = None if export is None else {c: export.listed[c] for c in part if c in export.listed}
+                paths = None if listed is None else {commit: one.path for commit, one in listed.items()}
+                for commit, one in (listed or {}).items():
+                    known = named.get(commit, history.name).split(",")
+                    named[commit] = ",".join(sorted({*known, *one.repos}))
                 yield Unit(
                     name=f"{history.name} round {number} from {start}",
-                    fingerprint=digest([history.name, named, hashlib.sha256("".join(part).encode()).hexdigest()]),
+                    fingerprint=digest(
+                        [history.name, named, paths, hashlib.sha256("".join(part).encode()).hexdigest()]
+                    ),
                     size=len(part),
-                    payload={"objects": history.objects, "name": history.name, "commits": part, "repos": named},
+                    payload={
+                        "objects": history.objects,
+                        "name": history.name,
+                        "commits": part,
+                        "repos": named,
+                        "paths": paths,
+                    },
                 )
 
     def read(self, unit: Unit, key: bytes) -> Iterator[Piece]:
@@ -185,10 +213,13 @@ class GitHistory:
         objects: Objects = unit.payload["objects"]
         name: str = unit.payload["name"]
         repos: dict[str, str] = unit.payload["repos"]
+        paths: dict[str, str] | None = unit.payload["paths"]
         with open_git(objects, timeout_s=self.timeout_s) as git:
             commits = read_commits(git, unit.payload["commits"])
             if self.known_languages_only:
                 commits = [_of_known_language(commit) for commit in commits]
+            if paths is not None:
+                commits = [_listed(commit, paths) for commit in commits]
             trees = [commit.tree for commit in commits if commit.reason is None]
             licenses = _Licenses(git, trees, objects.object_format)
             changes, seen = _Changes(name, repos, key, licenses), _Columns("commit")
@@ -392,6 +423,24 @@ def _of_known_language(commit: Commit) -> Commit:
     if commit.reason is None and commit.path is not None and language_of_path(commit.path.decode("utf-8")) is None:
         return commit._replace(reason="unknown_language")
     return commit
+
+
+def _listed(commit: Commit, paths: Mapping[str, str]) -> Commit:
+    """The commit, no candidate any more where an export does not list it with its path."""
+    if commit.reason is None and commit.path is not None and paths.get(commit.id) != commit.path.decode("utf-8"):
+        return commit._replace(reason="not_listed")
+    return commit
+
+
+def _seen(export: CommitExport | None) -> Iterator[str]:
+    """What is to be said of an export: how much of it the repositories have, and what of that is of no use."""
+    if export is None:
+        return
+    if not export.listed:
+        yield f"commits: none of the {export.num_rows} rows is a commit of the repositories that are read"
+    if export.left_out:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in export.left_out.items())
+        yield f"commits: some that the repositories have are listed with no file that can be used: {reasons}"
 
 
 def read_sides(
