@@ -62,6 +62,8 @@ def test_a_commit_that_modifies_one_file_is_a_change(make_repository, memory):
             "new_contents": "two\n",
             "cluster_id": None,
             "cluster_size": None,
+            "merged_by": "default_branch",
+            "survived_days": None,
         }
     ]
 
@@ -896,3 +898,38 @@ def test_units_change_with_what_an_export_lists_of_them_and_not_with_where_it_li
     )
 
     assert first == same != more
+
+
+def test_a_change_says_whether_the_default_branch_went_through_it_or_a_merge_brought_it_in(make_repository, memory):
+    repository = make_repository()
+    first = repository.commit({"a.py": "one\n", "b.py": "b\n"})
+    main = repository.commit({"a.py": "two\n"})
+    side = repository.commit({"b.py": "c\n"}, branch="side", parents=[first])
+    again = repository.commit({"b.py": "d\n"}, branch="side")
+    repository.commit({"b.py": "d\n"}, "Merge side", parents=[main, again])
+    last = repository.commit({"a.py": "three\n"})
+    open_ = repository.commit({"b.py": "e\n"}, branch="open", parents=[last])
+
+    mined = mine(repository.path, memory=memory, refs=("refs/heads/*",))
+
+    assert {
+        main: "default_branch",
+        side: "merge_commit",
+        again: "merge_commit",
+        last: "default_branch",
+        open_: None,
+    } == {row["commit"]: row["merged_by"] for row in mined.changes}
+
+
+def test_a_commit_that_is_merged_later_is_read_again(make_repository, memory):
+    repository = make_repository()
+    first = repository.commit({"a.py": "one\n", "b.py": "b\n"})
+    side = repository.commit({"b.py": "c\n"}, branch="side", parents=[first])
+    before = mine(repository.path, memory=memory, refs=("refs/heads/*",))
+    repository.commit({"b.py": "c\n"}, "Merge side", parents=[first, side])
+
+    after = mine(repository.path, memory=memory, refs=("refs/heads/*",))
+
+    assert [None] == [row["merged_by"] for row in before.changes]
+    assert ["merge_commit"] == [row["merged_by"] for row in after.changes]
+    assert before.listing.units[0].fingerprint != after.listing.units[0].fingerprint

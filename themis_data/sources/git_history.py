@@ -71,6 +71,9 @@ class GitHistory:
     empty_side, binary, not_utf8.
     A repository that cannot be read is reported, and the others go on.
 
+    `merged_by` of a change is merge_commit where a merge brought it into the default branch (HEAD), default_branch
+    where the branch itself went through it (its first parents), and null where HEAD does not lead to it.
+
     With `commits`, an export of commit metadata (`manifests/commit_export.sql`), only the commits and paths that it
     lists are changes; its other repositories of a commit are among the change's `repos`.
     """
@@ -113,7 +116,15 @@ class GitHistory:
             except SourceError as error:
                 unreadable.append((one.label, str(error)))
                 continue
-            histories.append(_History(name=one.name, objects=one.repository.objects, roots=one.roots, rounds=rounds))
+            histories.append(
+                _History(
+                    name=one.name,
+                    objects=one.repository.objects,
+                    roots=one.roots,
+                    rounds=rounds,
+                    merged_by=one.merged_by,
+                )
+            )
             identity.append({"name": one.name, "tips": list(one.tips), "commits": sum(map(len, rounds))})
             warnings += self._warnings(one)
         export = self._export(histories)
@@ -133,7 +144,8 @@ class GitHistory:
             clone = memory / "clones" / f"{digest(without_user(reference.path))}.git"
             repository = fetch_clone(reference.path, clone, self.refs, timeout_s=self.timeout_s)
         tips = sorted(set(_matching(repository.refs, self.refs)))
-        commits, roots = _history(repository.objects, tips, self.timeout_s)
+        head = repository.refs.get("HEAD")
+        commits, roots, merged_by = _history(repository.objects, tips, head, self.timeout_s)
         name = reference.name or (public_name(repository.origin) if repository.origin else None)
         return _Found(
             label=without_credentials(reference.path),
@@ -142,6 +154,7 @@ class GitHistory:
             tips=tuple(tips),
             commits=commits,
             roots=frozenset(roots),
+            merged_by=merged_by,
         )
 
     def _warnings(self, found: "_Found") -> Iterator[str]:
@@ -193,10 +206,11 @@ class GitHistory:
                 for commit, one in (listed or {}).items():
                     known = named.get(commit, history.name).split(",")
                     named[commit] = ",".join(sorted({*known, *one.repos}))
+                merged_by = {c: history.merged_by[c] for c in part if c in history.merged_by}
                 yield Unit(
                     name=f"{history.name} round {number} from {start}",
                     fingerprint=digest(
-                        [history.name, named, paths, hashlib.sha256("".join(part).encode()).hexdigest()]
+                        [history.name, named, paths, merged_by, hashlib.sha256("".join(part).encode()).hexdigest()]
                     ),
                     size=len(part),
                     payload={
@@ -205,6 +219,7 @@ class GitHistory:
                         "commits": part,
                         "repos": named,
                         "paths": paths,
+                        "merged_by": merged_by,
                     },
                 )
 
@@ -222,7 +237,8 @@ class GitHistory:
                 commits = [_listed(commit, paths) for commit in commits]
             trees = [commit.tree for commit in commits if commit.reason is None]
             licenses = _Licenses(git, trees, objects.object_format)
-            changes, seen = _Changes(name, repos, key, licenses), _Columns("commit")
+            changes = _Changes(name, repos, key, licenses, unit.payload["merged_by"])
+            seen = _Columns("commit")
             left_out: Counter[str] = Counter()
             for commit, sides in read_sides(git, commits, self.max_file_bytes):
                 reason = changes.add(commit, *sides) if isinstance(sides, tuple) else sides
@@ -246,6 +262,7 @@ class _Found:
     tips: tuple[str, ...]
     commits: tuple[str, ...]  # all that lead to the tips, parents first
     roots: frozenset[str]  # commits without a parent, also where a shallow clone was cut
+    merged_by: dict[str, str]  # of the commits that lead to HEAD: merge_commit or default_branch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,6 +271,7 @@ class _History:
     objects: Objects
     roots: frozenset[str]
     rounds: tuple[tuple[str, ...], ...]
+    merged_by: dict[str, str]
 
     def commits(self) -> Iterator[str]:
         for commits in self.rounds:
@@ -320,14 +338,25 @@ def _assign(histories: Sequence[_History]) -> list[_Reading]:
     return [_Reading(left_to_others=frozenset(a), repos=b) for a, b in zip(left, repos, strict=True)]
 
 
-def _history(objects: Objects, tips: Sequence[str], timeout_s: float) -> tuple[tuple[str, ...], list[str]]:
-    """All commits that lead to the tips, parents first, and those among them that have no parent."""
+def _history(
+    objects: Objects, tips: Sequence[str], head: str | None, timeout_s: float
+) -> tuple[tuple[str, ...], list[str], dict[str, str]]:
+    """All commits that lead to the tips, parents first; those among them that have no parent; and of those that lead to
+    HEAD, whether the branch went through them (default_branch) or a merge brought them in (merge_commit)."""
     if not tips:
-        return (), []
+        return (), [], {}
     with open_git(objects, timeout_s=timeout_s) as git:
         out = git.output("rev-list", "--topo-order", "--reverse", "--parents", "--stdin", lines=tips)
-    lines = out.decode("ascii").splitlines()
-    return tuple(line.partition(" ")[0] for line in lines), [line for line in lines if " " not in line]
+    lines = [line.split(" ") for line in out.decode("ascii").splitlines()]
+    merged_by: dict[str, str] = {} if head is None else {head: "default_branch"}
+    for commit, *parents in reversed(lines):  # children first, so that what leads to HEAD is known when it comes
+        if commit in merged_by:
+            for number, parent in enumerate(parents):
+                if number == 0 and merged_by[commit] == "default_branch":
+                    merged_by[parent] = "default_branch"
+                else:
+                    merged_by.setdefault(parent, "merge_commit")
+    return tuple(line[0] for line in lines), [line[0] for line in lines if len(line) == 1], merged_by
 
 
 def _matching(refs: Mapping[str, str], patterns: Sequence[str]) -> Iterator[str]:
@@ -699,8 +728,11 @@ class _Columns:
 class _Changes:
     """Changes of one unit in the making."""
 
-    def __init__(self, name: str, repos: dict[str, str], key: bytes, licenses: _Licenses) -> None:
+    def __init__(
+        self, name: str, repos: dict[str, str], key: bytes, licenses: _Licenses, merged_by: dict[str, str]
+    ) -> None:
         self._name, self._repos, self._key, self._licenses = name, repos, key, licenses
+        self._merged_by = merged_by
         self._columns, self._bytes = _Columns("change"), 0
 
     @property
@@ -743,6 +775,7 @@ class _Changes:
             form="file",
             old_contents=old_text,
             new_contents=new_text,
+            merged_by=self._merged_by.get(commit.id),
         )
         self._bytes += len(old) + len(new)
         return None

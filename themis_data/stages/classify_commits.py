@@ -172,6 +172,8 @@ class ClassifyCommits:
             "form",
             "cluster_id",
             "cluster_size",
+            "merged_by",
+            "survived_days",
         )
         size = len(changes)
         return schema("pair").table(

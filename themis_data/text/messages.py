@@ -34,6 +34,18 @@ _CREDIT = re.compile(
     r"|[A-ZÀ-ÖØ-Þ][\w'’-]+(?:\s+(?:[A-Z]\.|d[aei]|von|van|der|den))*\s+[A-ZÀ-ÖØ-Þ][\w'’-]+)"
 )
 _REVERTS = re.compile(r"\brevert(?:s|ed|ing)?(?:\s+the)?(?:\s+commits?)?\s+([0-9a-f]{7,64})\b", re.IGNORECASE)
+# What tools that squash or rebase a pull request write: "(#12)" at the end of the subject, or a line of their own.
+_MARKED_SUBJECT = re.compile(r"\((?:#|!|gh-|pr ?#?)\d{1,9}\)\s*$", re.IGNORECASE)
+_MARKED_LINE = re.compile(
+    r"^(?:(?:PR-URL|Pull[- ]Request(?:[- ](?:URL|Resolved))?|Reviewed-on|Differential[ -]Revision)\s?: ?\S"
+    r"|closes #\d{1,9} from \S)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_CORRECTS = re.compile(
+    r"\b(?:(?:hot|bug|quick)?fix(?:e[sd]|ing|ups?)?|w?h?oops|bro(?:ke|ken)|breaks?|breakage|regress\w*+|forg[eo]t(?:ten)?"
+    r"|mistake\w*+|accident\w*+|missed|wrong(?:ly)?|incorrect(?:ly)?)\b",
+    re.IGNORECASE,
+)
 _BOT = re.compile(
     r"\[bot\]|\b(?:dependabot|renovate|greenkeeper|snyk|pyup|mergify|codecov|allcontributors|weblate|github-actions"
     r"|copybara|pre-commit-ci|travis[- ]ci)\b|(?:^|[-_.\s])(?:bot|autoroll)(?:$|[-_.\s])|^\S*(?<!tal)(?<!ab)(?<!ca)bot$"
@@ -72,6 +84,16 @@ def reverted_commits(message: str) -> list[str]:
 def is_revert(subject: str) -> bool:
     """Whether the subject line calls the commit a revert."""
     return bool(re.match(r"\s*[\"']?revert(?:s|ed|ing)?\b", subject, re.IGNORECASE))
+
+
+def has_merge_mark(message: str) -> bool:
+    """Whether the message says that a pull request was merged by it: one that was squashed or rebased."""
+    return bool(_MARKED_SUBJECT.search(message.partition("\n")[0]) or _MARKED_LINE.search(message))
+
+
+def says_correction(subject: str) -> bool:
+    """Whether a subject line says that something before it was wrong: fix, oops, broke, regressed, forgot ..."""
+    return bool(_CORRECTS.search(subject))
 
 
 def is_bot(name: str, address: str) -> bool:
