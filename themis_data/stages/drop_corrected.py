@@ -1,0 +1,177 @@
+"""Commits that somebody had to correct, and how long the lines of the others stayed."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
+from typing import Annotated, Any, ClassVar
+
+import pyarrow as pa
+
+from themis_data.engine.rows import ByKey, Rows
+from themis_data.schema import schema
+from themis_data.text.changes import line_changes
+from themis_data.text.messages import says_correction
+
+_DAY = 86_400.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DropCorrected:
+    """Drops a change if a later one of the file changes or removes lines that it added, within `days`, and its subject
+    says that something was wrong: fix, oops, broke, regress, forgot ... (`corrected`); both were one change. Of what
+    stays, `survived_days` says how long the added lines stayed.
+
+    Changes of a file are followed from blob to blob, so lines are the very lines. Where a commit of several files
+    changed the file in between, what came after it is not seen: no correction is invented, some are missed.
+    It looks at all changes of a file, so it comes before the steps that drop some of them.
+    """
+
+    reads: ClassVar[str] = "change"
+    writes: ClassVar[str] = "change"
+    version: ClassVar[int] = 1
+
+    days: Annotated[float, "days within which a correction counts, by committer time"] = 30.0
+    min_share: Annotated[float, "share of the added lines that the correction changes, at least; 0 for any line"] = 0.0
+
+    def apply(self, rows: Rows) -> Rows:
+        return rows.by_key(
+            ByKey(
+                columns=(
+                    *("row_id", "repository", "path", "commit", "committed_at", "subject"),
+                    *("old_blob", "new_blob", "old_contents", "new_contents"),
+                ),
+                explode=self.by_file,
+                decide=self.follow,
+            )
+        )
+
+    def by_file(self, changes: pa.Table) -> pa.Table:
+        """Changes by their file, with the places of the lines that went and came in stead of the contents."""
+        both = zip(changes["old_contents"].to_pylist(), changes["new_contents"].to_pylist(), strict=True)
+        seen = [line_changes(old, new) for old, new in both]
+        files = zip(changes["repository"].to_pylist(), changes["path"].to_pylist(), strict=True)
+        hunks = [
+            [n for hunk in one.hunks for n in (hunk.old_start, len(hunk.removed), len(hunk.added))] for one in seen
+        ]
+        return pa.table(
+            {
+                "key": pa.array([f"{repository}\0{path}" for repository, path in files], pa.string()),
+                "row_id": changes["row_id"],
+                "commit": changes["commit"],
+                "at": changes["committed_at"].cast(pa.timestamp("s")).cast(pa.int64()),
+                "corrects": pa.array([says_correction(subject) for subject in changes["subject"].to_pylist()]),
+                "old_blob": changes["old_blob"],
+                "new_blob": changes["new_blob"],
+                "num_lines": pa.array([one.num_old_lines for one in seen], pa.int64()),
+                "hunks": pa.array(hunks, pa.list_(pa.int64())),
+            }
+        )
+
+    def follow(self, table: pa.Table) -> pa.Table:
+        """Marks of the changes of some files: those that were corrected, and how long the lines of others stayed."""
+        rows: list[dict[str, Any]] = []
+        dated = table.filter(table["at"].is_valid())
+        changes = [_Change(**row) for row in dated.to_pylist()]
+        for _, own in groupby(changes, key=attrgetter("key")):
+            for one in _followed(list(own)):
+                by = next(filter(lambda later: self._is_correction(one, later), one.changed_by), None)
+                if by is not None:
+                    days = (by[0].at - one.at) / _DAY
+                    detail = f"by {by[0].commit}, {days:.1f} days later, {by[1]} of {one.num_added} lines"
+                    rows.append({"row_id": one.row_id, "reason": "corrected", "detail": detail})
+                elif one.survived_days is not None:
+                    rows.append({"row_id": one.row_id, "survived_days": one.survived_days})
+        return pa.Table.from_pylist(rows, schema=schema("mark").arrow)
+
+    def _is_correction(self, change: "_Change", later: "tuple[_Change, int]") -> bool:
+        by, num_lines = later
+        return (
+            by.corrects
+            and 0 <= by.at - change.at <= self.days * _DAY
+            and num_lines >= self.min_share * change.num_added
+        )
+
+
+STAGE = DropCorrected
+
+
+@dataclass(kw_only=True, eq=False)  # one is what it is, whatever it holds
+class _Change:
+    """A change of a file, and what became of the lines that it added."""
+
+    key: str
+    row_id: str
+    commit: str
+    at: int  # seconds since 1970
+    corrects: bool
+    old_blob: str
+    new_blob: str
+    num_lines: int  # of the file before
+    hunks: Sequence[int]  # first line, lines removed and lines added of each
+    changed_by: "list[tuple[_Change, int]]" = field(default_factory=list)  # later ones, with the lines they took
+    num_gone: int = 0
+    half_gone: int | None = None  # when
+    last_seen: int | None = None  # when the file was changed last, as far as it could be followed
+
+    @property
+    def num_added(self) -> int:
+        return sum(self.hunks[2::3])
+
+    @property
+    def survived_days(self) -> float | None:
+        until = self.last_seen if self.half_gone is None else self.half_gone
+        return None if until is None or not self.num_added else max(0.0, (until - self.at) / _DAY)
+
+
+def _followed(changes: list[_Change]) -> list[_Change]:
+    """The changes of one file, oldest first, after each was followed to its later ones.
+
+    Of each line of a blob it is known which change added it, until the last change that begins with that blob is done.
+    Where two begin with one blob, a line that both change is gone twice.
+    """
+    ordered = _in_order(changes)
+    left = Counter(change.old_blob for change in ordered)  # changes that still begin with the blob
+    owners: dict[str, list[_Change | None]] = {}
+    for change in ordered:
+        left[change.old_blob] -= 1
+        is_last = left[change.old_blob] <= 0
+        before = owners.pop(change.old_blob, None) if is_last else list(owners.get(change.old_blob, ()))
+        if not before or len(before) != change.num_lines:  # the first that is known, or a part of the file
+            before = [None] * change.num_lines
+        after = _apply(change, before)
+        if left[change.new_blob] > 0:
+            owners[change.new_blob] = after
+        else:
+            for owner in {owner for owner in after if owner is not None and owner is not change}:
+                owner.last_seen = max(change.at, owner.last_seen or change.at)
+    return ordered
+
+
+def _apply(change: _Change, lines: list[_Change | None]) -> list[_Change | None]:
+    """Who added each line after the change, from who added each before it; what it takes is noted on its owners."""
+    taken: Counter[_Change] = Counter()
+    places = list(zip(change.hunks[::3], change.hunks[1::3], change.hunks[2::3], strict=True))
+    for start, removed, added in reversed(places):
+        taken.update(owner for owner in lines[start : start + removed] if owner is not None)
+        lines[start : start + removed] = [change] * added
+    for owner, num_lines in taken.items():
+        owner.changed_by.append((change, num_lines))
+        owner.num_gone += num_lines
+        if owner.half_gone is None and 2 * owner.num_gone >= owner.num_added:
+            owner.half_gone = change.at
+    return lines
+
+
+def _in_order(changes: list[_Change]) -> list[_Change]:
+    """By time, and where several have one, as a rebase gives them, in the order in which their blobs follow."""
+    ordered: list[_Change] = []
+    for _, same in groupby(sorted(changes, key=lambda one: (one.at, one.commit)), key=attrgetter("at")):
+        waiting = list(same)
+        while waiting:
+            made = {one.new_blob for one in waiting}
+            free = [one for one in waiting if one.old_blob not in made] or waiting  # a circle is taken as it comes
+            ordered += free
+            waiting = [one for one in waiting if one not in free]
+    return ordered
