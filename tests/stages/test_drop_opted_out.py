@@ -38,6 +38,21 @@ def test_each_kind_of_entry_has_its_reason_and_is_the_detail(tmp_path):
     assert None is reasons_of(stage, rows)[4]
 
 
+def test_all_repositories_of_an_owner_are_dropped_on_every_host_or_on_one(tmp_path):
+    rows = changes(
+        {"repos": "h/Acme/a,h/o/n"},
+        {"repos": "acme/b"},
+        {"repos": "h/x/acme"},
+        {"repos": "g/bob/c"},
+        {"repos": "h/bob/c"},
+    )
+    stage = DropOptedOut(list=listed(tmp_path, "owner: acme\nowner: g/bob\n"))
+
+    assert ["opted_out_owner: acme", "opted_out_owner: acme", None, "opted_out_owner: g/bob", None] == reasons_of(
+        stage, rows
+    )
+
+
 def test_pairs_of_an_opted_out_change_are_dropped(tmp_path):
     rows = pairs({"parent_ids": ["1" * 32]}, {"parent_ids": ["2" * 32]})
     stage = DropOptedOut(list=listed(tmp_path, f"row: {'1' * 32}\n"), on="pair")

@@ -15,8 +15,9 @@ from themis_data.text.opt_outs import OptOuts, read_opt_outs
 @dataclass(frozen=True, kw_only=True)
 class DropOptedOut:
     """Drops what a list of opt-outs is about, so that a takedown outlives the next build: rows of a repository or of a
-    fork of it (`opted_out_repo`), by an author (`opted_out_author`), of a data set (`opted_out_source`), of a path
-    (`opted_out_path`), and single rows with all that was made of them (`opted_out_row`). The entry is the detail.
+    fork of it (`opted_out_repo`), of any repository of an owner (`opted_out_owner`), by an author (`opted_out_author`),
+    of a data set (`opted_out_source`), of a path (`opted_out_path`), and single rows with all that was made of them
+    (`opted_out_row`). The entry is the detail.
 
     Without a list it is off. `themis drop` writes such lists. Authors are known of changes alone, so the step belongs
     into the phase `mine` with `on: change`, and again behind any source that gives pairs.

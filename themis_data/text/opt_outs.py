@@ -4,6 +4,7 @@ A list is a text file with one entry a line, `KIND: VALUE`; what stands behind a
 file with the columns `kind` and `value`.
 
     repo: github.com/owner/name    a repository; OWNER/NAME means it on every host. Upper and lower case are the same
+    owner: github.com/owner        all repositories of an owner; OWNER means it on every host
     author: 9f0c...                an `author_hash` of the run folder that the list is used in
     source: NAME                   a data set, as the column `source` or `repos` names it
     row: 5d41...                   a row id: of a pair, or of the change or task that pairs were made of
@@ -25,13 +26,14 @@ import pyarrow.parquet as pq
 from themis_data.errors import PipelineError
 from themis_data.fingerprint import digest
 
-KINDS = ("row", "author", "repo", "source", "path")  # in the order in which a row's reason is chosen
+KINDS = ("row", "author", "repo", "owner", "source", "path")  # in the order in which a row's reason is chosen
 _ID = re.compile(r"[0-9a-f]{32}")
 _REPO = re.compile(r"[^\s/,]+(?:/[^\s/,]+)+")
 _EXPECTED = {
     "row": (_ID, "32 hex digits"),
     "author": (_ID, "the 32 hex digits of an author_hash"),
     "repo": (_REPO, "HOST/OWNER/NAME or OWNER/NAME"),
+    "owner": (re.compile(r"[^\s,]+"), "HOST/OWNER or OWNER"),
     "source": (re.compile(r"[^\s,].*"), "the name of a data set"),
     "path": (re.compile(r"\S.*"), "a path, with * for any characters"),
 }
@@ -79,7 +81,9 @@ class OptOuts:
     def _by_value(self) -> Mapping[str, Mapping[str, str]]:
         """Of each kind, the value as rows have it -> the entry."""
         return {
-            kind: {value.lower() if kind == "repo" else value: f"{kind}: {value}" for value in self.values(kind)}
+            kind: {
+                value.lower() if kind in ("repo", "owner") else value: f"{kind}: {value}" for value in self.values(kind)
+            }
             for kind in KINDS
         }
 
@@ -92,10 +96,15 @@ class OptOuts:
 
     def _by_repos(self, repos: str | None) -> str | None:
         """Any of the repositories, with or without its host; a data set's name stands there for what has none."""
-        known, sources = self._by_value["repo"], self._by_value["source"]
+        known, owners, sources = (self._by_value[kind] for kind in ("repo", "owner", "source"))
         for name in (repos or "").split(","):
             lower = name.strip().lower()
-            for entry in (known.get(lower), known.get(lower.partition("/")[2]), sources.get(name.strip())):
+            owner = lower.rpartition("/")[0]
+            for entry in (
+                *(known.get(one) for one in (lower, lower.partition("/")[2])),
+                *(owners.get(one) for one in (owner, owner.partition("/")[2])),
+                sources.get(name.strip()),
+            ):
                 if entry is not None:
                     return entry
         return None
