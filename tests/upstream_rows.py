@@ -246,7 +246,7 @@ EXAMPLES: dict[str, Example] = {
                 "language": "Python",
                 "evidence": "upstream",
                 "license": "CC-BY-NC-SA-4.0",
-                "license_class": "other",
+                "license_class": "non_commercial",
                 "label_detail": "negative 1 of 1",
             },
             {"prompt": "Find code.\n\na = [2]"},

@@ -315,7 +315,7 @@ def test_what_the_manifests_say_otherwise_is_listed(tmp_path, real):
         {"what": "made.git.dropped.merge", "before": 10, "after": 11},
         {"what": "made.git.rows_out", "before": 10, "after": 9},
     ] == report["funnel"]
-    assert {"what": "[all/all].pairs", "before": 10, "after": 9} in report["audit"]
+    assert {"what": "[all/all/all].pairs", "before": 10, "after": 9} in report["audit"]
     assert {"what": "license.MIT", "before": 10, "after": 9} in report["counts"]
     assert {"what": "default.rows", "before": 10, "after": 9} in report["configurations"]
 
