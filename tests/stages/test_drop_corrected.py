@@ -58,6 +58,12 @@ def test_other_later_changes_correct_nothing(tmp_path, after, day, message):
     assert {} == dropped(tmp_path, DropCorrected(), rows)
 
 
+def test_braces_and_lines_that_a_system_fills_in_are_nobodys(tmp_path):
+    rows = history(("1 $Id:2$ A } 5", 0, "Make it faster"), ("1 $Id:3$ A ) 5", 1, "Fix"), base="1 $Id:1$ 3 4 5")
+
+    assert {} == dropped(tmp_path, DropCorrected(), rows)
+
+
 def test_lines_are_followed_through_changes_that_move_them(tmp_path):
     rows = history(
         ("1 2 A B 5 6", 0, "Make it faster"),
@@ -149,6 +155,10 @@ def test_a_change_that_adds_nothing_or_has_no_date_says_nothing(tmp_path):
         ("Add prefix to names", False),
         ("Use fixtures", False),
         ("Line breaking", False),
+        ("Fix code style", False),
+        ("Fix Javadoc", False),
+        ("Fix compiler warnings", False),
+        ("Fix typo", True),
         ("Add wrong", True),
     ],
 )

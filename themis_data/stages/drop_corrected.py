@@ -1,5 +1,6 @@
 """Commits that somebody had to correct, and how long the lines of the others stayed."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from themis_data.text.changes import line_changes
 from themis_data.text.messages import says_correction
 
 _DAY = 86_400.0
+_SAYS = re.compile(r"^(?!.*\$(?:Id|Revision|Date|Author|Header)\b).*[^\W_]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +26,8 @@ class DropCorrected:
     stays, `survived_days` says how long the added lines stayed.
 
     Changes of a file are followed from blob to blob, so lines are the very lines. Where a commit of several files
-    changed the file in between, what came after it is not seen: no correction is invented, some are missed.
+    changed the file in between, what came after it is not seen: no correction is invented, some are missed. Lines
+    without a letter or digit, and those that a version-control system fills in, are nobody's.
     It looks at all changes of a file, so it comes before the steps that drop some of them.
     """
 
@@ -66,6 +69,9 @@ class DropCorrected:
                 "new_blob": changes["new_blob"],
                 "num_lines": pa.array([one.num_old_lines for one in seen], pa.int64()),
                 "hunks": pa.array(hunks, pa.list_(pa.int64())),
+                "counts": pa.array(
+                    [[bool(_SAYS.search(line)) for _, line in one.added] for one in seen], pa.list_(pa.bool_())
+                ),
             }
         )
 
@@ -110,6 +116,7 @@ class _Change:
     new_blob: str
     num_lines: int  # of the file before
     hunks: Sequence[int]  # first line, lines removed and lines added of each
+    counts: Sequence[bool]  # of each line added, whether it is the change's own
     changed_by: "list[tuple[_Change, int]]" = field(default_factory=list)  # later ones, with the lines they took
     num_gone: int = 0
     half_gone: int | None = None  # when
@@ -117,7 +124,7 @@ class _Change:
 
     @property
     def num_added(self) -> int:
-        return sum(self.hunks[2::3])
+        return sum(self.counts)
 
     @property
     def survived_days(self) -> float | None:
@@ -153,9 +160,11 @@ def _apply(change: _Change, lines: list[_Change | None]) -> list[_Change | None]
     """Who added each line after the change, from who added each before it; what it takes is noted on its owners."""
     taken: Counter[_Change] = Counter()
     places = list(zip(change.hunks[::3], change.hunks[1::3], change.hunks[2::3], strict=True))
+    place = len(change.counts)
     for start, removed, added in reversed(places):
         taken.update(owner for owner in lines[start : start + removed] if owner is not None)
-        lines[start : start + removed] = [change] * added
+        place -= added
+        lines[start : start + removed] = [change if own else None for own in change.counts[place : place + added]]
     for owner, num_lines in taken.items():
         owner.changed_by.append((change, num_lines))
         owner.num_gone += num_lines

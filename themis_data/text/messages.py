@@ -46,6 +46,12 @@ _CORRECTS = re.compile(
     r"|mistake\w*+|accident\w*+|missed|wrong(?:ly)?|incorrect(?:ly)?)\b",
     re.IGNORECASE,
 )
+# What a fix may be of without the code before it having been wrong. A typo may well be in the code.
+_COSMETIC = re.compile(
+    r"\b(?:(?:code|check)?style|spelling|(?:java)?docs?|documentation|docstrings?|comments?|changelog|readme"
+    r"|white ?spaces?|indent(?:ation|ing)?|format(?:ting)?|lint(?:er|ing)?|warnings?)\b",
+    re.IGNORECASE,
+)
 _BOT = re.compile(
     r"\[bot\]|\b(?:dependabot|renovate|greenkeeper|snyk|pyup|mergify|codecov|allcontributors|weblate|github-actions"
     r"|copybara|pre-commit-ci|travis[- ]ci)\b|(?:^|[-_.\s])(?:bot|autoroll)(?:$|[-_.\s])|^\S*(?<!tal)(?<!ab)(?<!ca)bot$"
@@ -92,8 +98,11 @@ def has_merge_mark(message: str) -> bool:
 
 
 def says_correction(subject: str) -> bool:
-    """Whether a subject line says that something before it was wrong: fix, oops, broke, regressed, forgot ..."""
-    return bool(_CORRECTS.search(subject))
+    """Whether a subject line says that something before it was wrong: fix, oops, broke, regressed, forgot ...
+
+    Not where that is style, comments, documentation or a warning.
+    """
+    return bool(_CORRECTS.search(subject)) and not _COSMETIC.search(subject)
 
 
 def is_bot(name: str, address: str) -> bool:
