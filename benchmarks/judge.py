@@ -9,14 +9,16 @@ Prints accuracy (share of pairs whose verdict over both orders is the chosen sid
 
 import argparse
 import json
+import sys
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from themis_data.engine.complete import questions
-from themis_data.engine.requests import Request
+from themis_data.engine.requests import Reply, Request
 from themis_data.engine.rows import Rows
 from themis_data.fingerprint import uniform
 from themis_data.llm.agreement import Share
@@ -52,7 +54,21 @@ def with_other_prompts(pairs: pa.Table) -> pa.Table:
     return pairs.set_column(pairs.column_names.index("prompt"), pairs.schema.field("prompt"), column)
 
 
-def judge(model: Vllm, pairs: pa.Table) -> None:
+def asked_once(model: Vllm, requests: list[Request], kept: Path) -> dict[str, Reply]:
+    """The reply to each request, out of the file where an earlier run left it."""
+    lines = kept.read_text().splitlines() if kept.exists() else []
+    replies = {reply.key: reply for reply in (Reply(**json.loads(line)) for line in lines)}
+    with kept.open("a") as file, model.open() as answer:
+        for some in answer(request for request in requests if request.key not in replies):
+            for reply in some:
+                file.write(json.dumps(asdict(reply)) + "\n")
+                replies[reply.key] = reply
+            file.flush()
+            print(f"{len(replies)} of {len(requests)}", file=sys.stderr, flush=True)
+    return replies
+
+
+def judge(model: Vllm, pairs: pa.Table, kept: Path) -> None:
     stage = JudgePairs(models=(model,), mode="label", canary_share=0.0, seed=SEED, limits=Limits())
     [decision] = [o.decision for o in stage.apply(Rows()).operations if o.decision is not None]
     asked = questions(decision, "judge", pairs, [(model.name, model.revision, model.variant)]).to_pylist()
@@ -67,8 +83,7 @@ def judge(model: Vllm, pairs: pa.Table) -> None:
         )
         for question in asked
     ]
-    with model.open() as answer:
-        replies = {reply.key: reply for some in answer(requests) for reply in some}
+    replies = asked_once(model, requests, kept)
     columns: dict[str, list] = {name: [] for name in schema("answer").names}
     for question in asked:
         reply = replies[question["keys"][0]]
@@ -117,6 +132,7 @@ def main() -> None:
     ask.add_argument("pairs", type=Path)
     ask.add_argument("--limit", type=int, default=500)
     ask.add_argument("--shuffled", action="store_true")
+    ask.add_argument("--replies", type=Path, default=Path("replies.jsonl"), help="kept here, and not asked for again")
     arguments = parser.parse_args()
     if arguments.command == "pairs":
         made_pairs(arguments.out, arguments.per_task)
@@ -131,7 +147,7 @@ def main() -> None:
         max_num_seqs=16,
         cpu_cache_gib=2,
     )
-    judge(model, with_other_prompts(pairs) if arguments.shuffled else pairs)
+    judge(model, with_other_prompts(pairs) if arguments.shuffled else pairs, arguments.replies)
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def test_a_nested_table_comes_back_from_parquet_and_conforms(tmp_path):
 def test_the_arrow_schema_carries_the_documentation():
     field = schema("change").arrow.field("committed_at")
 
-    assert {b"doc": b"Committer time.", b"unit": b"UTC"} == field.metadata
+    assert {b"doc": b"Committer time; null where a data set does not say it.", b"unit": b"UTC"} == field.metadata
 
 
 def test_the_known_schemas_are_the_files():

@@ -22,6 +22,7 @@ from themis_data.yaml_file import parse_yaml, read_yaml
 
 PHASES = ("mine", "dedupe", "parse_check", "generate", "label", "assemble")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")  # names are folders and parts of file names
+_PIPELINE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # of one file `corpus.variant.yaml` too
 _WORD = re.compile(r"[A-Za-z0-9_]+")  # `datasets` finds a split by its file's name, up to the first dash
 
 
@@ -100,7 +101,8 @@ def load_pipeline(name_or_path: str, overrides: Sequence[str] = ()) -> Pipeline:
     if not isinstance(content.get("branches"), dict) or not content["branches"]:
         raise PipelineError(f"{where}: a pipeline has `branches`, each with a source")
     name, seed = content.get("name", path.stem), content.get("seed", 0)
-    _check_name(name, "the name", where)
+    if not isinstance(name, str) or not _PIPELINE_NAME.fullmatch(name):
+        raise PipelineError(f"{where}: the name is {name!r}; expected letters, digits, '_', '-' and '.'")
     if not isinstance(seed, int) or isinstance(seed, bool):
         raise PipelineError(f"{where}: the seed is {seed!r}; expected a whole number")
     raw, asked = _raw_steps(content, where), _raw_models(content, where)
