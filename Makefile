@@ -56,7 +56,7 @@ quickstart-llm: $(VENV_VLLM)/done
 ## test         install what the tests need; lint, types, import rules and the tests
 test: $(VENV)/dev
 	$(MAKE) check
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not crash and not train and not vllm"
+	$(BIN)/pytest -q -n 4 --dist loadfile -m "not crash and not train and not vllm"
 
 ## check        format, lint, types and import rules only
 check: $(VENV)/dev

@@ -389,7 +389,7 @@ def test_the_manifest_says_what_went_in_what_ran_and_what_came_out(small):
     assert {"default": "data", "trl": "trl", "lineage": "lineage"} == {
         n: c["folder"] for n, c in manifest["configs"].items()
     }
-    assert manifest["schemas"]["pair"] == 4
+    assert manifest["schemas"]["pair"] == 5
 
 
 def test_the_manifests_counts_are_those_of_the_rows(small):

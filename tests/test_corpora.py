@@ -19,20 +19,20 @@ from themis_data.publish.layouts import features
 from themis_data.schema import schema
 from themis_data.verify import verify
 
-# 0.2 % of the paper's rows a source; what is left over goes to the largest remainders.
-SCALE = 0.002
+# 0.05 % of the paper's rows a source; what is left over goes to the largest remainders.
+SCALE = 0.0005
 QUOTAS = {
-    "Commit-Preference": 253,
-    "CodeR-Pile": 154,
-    "Bugged-Instruct": 110,
-    "ProSec": 75,
-    "Venus": 44,
-    "CodeNet": 34,
-    "RunBugRun": 14,
-    "ECCO": 12,
-    "CodeScaleR": 6,
-    "Pie4Perf": 3,
-    "Cybernative-DPO": 3,
+    "Commit-Preference": 63,
+    "CodeR-Pile": 39,
+    "Bugged-Instruct": 28,
+    "ProSec": 19,
+    "Venus": 11,
+    "CodeNet": 8,
+    "RunBugRun": 3,
+    "ECCO": 3,
+    "CodeScaleR": 1,
+    "Pie4Perf": 1,
+    "Cybernative-DPO": 1,
 }
 # The folder of each source's files.
 FOLDERS = (
@@ -90,7 +90,7 @@ def test_every_source_has_the_papers_share(corpus):
     lineage = pl.scan_parquet(corpus / "dataset" / "lineage" / "*.parquet").select("source").collect()["source"]
 
     assert Counter(QUOTAS) == Counter(lineage.to_list())
-    assert 708 == len(lineage)
+    assert 177 == len(lineage)
     assert [] == verify(corpus)[0]
 
 
@@ -109,4 +109,4 @@ def test_it_concatenates_with_the_published_layout(corpus):
         features=datasets.Features.from_dict(features(schema("published_default"))),
     )
 
-    assert 709 == len(datasets.concatenate_datasets([ours, theirs]))
+    assert 178 == len(datasets.concatenate_datasets([ours, theirs]))

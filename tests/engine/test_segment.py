@@ -231,7 +231,7 @@ def test_a_stopped_build_leaves_no_half_written_file(tmp_path):
 
 
 def test_a_step_that_loses_a_column_stops_the_build(tmp_path):
-    with pytest.raises(SchemaError, match=r"step Broken: columns \['detail'\] of schema mark v2 lack"):
+    with pytest.raises(SchemaError, match=r"step Broken: columns \['detail'\] of schema mark v3 lack"):
         build_given(
             given_pipeline(tmp_path, [ROWS], broken("map", lambda t: t.drop_columns(["detail"]))), tmp_path / "out"
         )

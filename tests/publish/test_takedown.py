@@ -114,7 +114,7 @@ def test_the_manifest_says_what_was_asked_and_where_it_came_from(before, tmp_pat
     assert {
         "created_at": CREATED_AT,
         "of": {"name": "small", "version": "dev", "checksum": checksum},
-        "asked": {"row": [], "author": [], "repo": ["Other/other"], "source": [], "path": []},
+        "asked": {"row": [], "author": [], "repo": ["Other/other"], "owner": [], "source": [], "path": []},
         "without_pairs": 2,
         "pairs": len(gone),
         "reasons": {"opted_out_repo": len(gone)},

@@ -358,7 +358,7 @@ def test_signatures_of_another_kind_are_told(tmp_path: Path) -> None:
     place.mkdir()
     pq.write_table(pairs(pair("a")), place / "train.parquet")
 
-    with pytest.raises(SourceError, match=r"holds pair/4, expected published_signatures/1"):
+    with pytest.raises(SourceError, match=r"holds pair/5, expected published_signatures/1"):
         DropNearDuplicates(on="pair", against=(str(tmp_path),)).identity()
 
 

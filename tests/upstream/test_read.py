@@ -4,7 +4,7 @@ import json
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from upstream_files import EXAMPLES, write_rows
 
@@ -141,6 +141,7 @@ JSON = st.recursive(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # where other work takes the processor
 @given(st.lists(st.fixed_dictionaries({}, optional=dict.fromkeys(PAIR, JSON)), max_size=4))
 def test_any_rows_give_as_many_items_or_an_error_of_ours(tmp_path_factory, rows):
     path = tmp_path_factory.getbasetemp() / "any.jsonl"

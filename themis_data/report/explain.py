@@ -48,6 +48,7 @@ NOT_EMITTED = {
     "bad_date": "Its date lies outside of what a calendar has.",
     "message_too_large": "The message is larger than the source reads.",
     "unknown_language": "No known language claims the file's extension.",
+    "not_listed": "The export of commits that was given does not list it with this file.",
     "message_not_utf8": "The message is not UTF-8.",
     "missing_blob": "The repository does not have the file's contents (a partial clone).",
     "too_large": "A side of the file is larger than the source reads.",
