@@ -85,7 +85,7 @@ def bins(run: Path) -> None:
     pairs = last_pairs(run)
     for settings in BINS:
         stage = BalanceLengths(max_lost_share=1.0, seed=SEED, **settings)
-        gone = stage.within_limit(stage.matched(stage.measured(pairs)))["row_id"]
+        gone = stage.within_limit(stage.matched(stage.measured(pairs))).marks["row_id"]
         left = pairs.filter(pc.invert(pc.is_in(pairs["row_id"], value_set=gone.combine_chunks())))
         print(f"{settings or 'default'}: {len(gone) / len(pairs):.1%} lost")
         rows = left.select(["criterion", "language", "group", "chosen", "rejected"]).to_pylist()

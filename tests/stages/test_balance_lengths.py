@@ -25,7 +25,7 @@ def made(*sizes: tuple[int, int], **row: Any) -> list[dict[str, Any]]:
 
 def marked(stage: BalanceLengths, rows: pa.Table) -> dict[str, tuple[str, str]]:
     """(reason, slice) of each row that goes, by row id."""
-    marks = stage.within_limit(stage.matched(stage.measured(rows))).to_pylist()
+    marks = stage.within_limit(stage.matched(stage.measured(rows))).marks.to_pylist()
     return {mark["row_id"]: (mark["reason"], mark["detail"]) for mark in marks}
 
 

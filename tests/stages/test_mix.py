@@ -100,7 +100,7 @@ def rows_of(count: int, **columns: Any) -> list[dict[str, Any]]:
 
 def counts(stage: Mix, rows: pa.Table, *by: str) -> dict[Any, int]:
     """Rows that stay, by the values of these columns."""
-    gone = set(stage.marks(stage.drawn(rows))["row_id"].to_pylist())
+    gone = set(stage.resolved(stage.drawn(rows)).marks["row_id"].to_pylist())
     values = zip(*(rows[name].to_pylist() for name in by), strict=True)
     stay = [value for id_, value in zip(rows["row_id"].to_pylist(), values, strict=True) if id_ not in gone]
     return dict(Counter(value[0] if len(by) == 1 else value for value in stay))
@@ -173,21 +173,21 @@ def test_a_quota_that_falls_short_stops_the_build(rows: pa.Table) -> None:
     stage = Mix(quotas=(Quota(source="A", rows=5),))
 
     with pytest.raises(StageError, match=rf"source A: wanted 5, found {len(rows)}\. The rows come from .*when_short"):
-        stage.marks(stage.drawn(rows))
+        stage.resolved(stage.drawn(rows))
 
 
 def test_the_error_says_where_other_quotas_were_in_the_way() -> None:
     stage = Mix(quotas=(Quota(language="C", rows=1), Quota(source="A", rows=5)))
 
     with pytest.raises(StageError, match=r"source A: wanted 5, found 1 \(of 9 that the caps leave; other quotas were"):
-        stage.marks(stage.drawn(made(*rows_of(9, source="A", language="C"))))
+        stage.resolved(stage.drawn(made(*rows_of(9, source="A", language="C"))))
 
 
 def test_a_quota_that_may_fall_short_is_reported() -> None:
     stage = Mix(quotas=(Quota(source="A", rows=5, when_short="accept"), Quota(source="B", rows=2)))
     table = stage.drawn(made(*rows_of(4, source="A"), *rows_of(3, source="B")))
 
-    assert 1 == len(stage.marks(table))
+    assert 1 == len(stage.resolved(table).marks)
     assert {
         "quotas": [
             {"slice": "source A", "wanted": 5, "available": 4, "found": 4, "refilled": {}, "when_short": "accept"},
@@ -195,7 +195,7 @@ def test_a_quota_that_may_fall_short_is_reported() -> None:
         ],
         "rows": 6,
         "warnings": ["mix: source A: wanted 5, found 4"],
-    } == stage.report(table)
+    } == stage.resolved(table).report
 
 
 def test_what_is_missing_is_refilled_from_the_sources_named() -> None:
@@ -207,7 +207,7 @@ def test_what_is_missing_is_refilled_from_the_sources_named() -> None:
     )
 
     assert {"A": 3, "B": 12, "C": 5} == counts(Mix(quotas=quotas), rows, "source")
-    report = Mix(quotas=quotas).report(Mix(quotas=quotas).drawn(rows))
+    report = Mix(quotas=quotas).resolved(Mix(quotas=quotas).drawn(rows)).report
     assert [(3, {"B": 7}), (5, {}), (5, {})] == [(one["found"], one["refilled"]) for one in report["quotas"]]
     assert ["mix: source A: wanted 10, found 3, and 7 of B instead"] == report["warnings"]
 
@@ -224,7 +224,7 @@ def test_a_refill_is_of_the_same_criterion_and_language_and_keeps_to_the_quotas_
     assert {("A", "C"): 3, ("B", "C"): 7, ("B", "Go"): 1} == counts(Mix(quotas=quotas), rows, "source", "language")
     stage = Mix(quotas=(*quotas, Quota(language="C", rows=8, when_short="accept")))
     with pytest.raises(StageError, match="source A, language C: wanted 9, found 3, and 4 of B instead"):
-        stage.marks(stage.drawn(rows))
+        stage.resolved(stage.drawn(rows))
 
 
 def test_a_quota_of_no_source_is_refilled_beyond_a_sources_quota() -> None:
@@ -284,7 +284,7 @@ def test_more_rows_change_few_others() -> None:
         )
         stage = Mix(max_repo_share=0.05, min_per_repository=20, quotas=quotas)
         rows = made(*made_rows)
-        return set(rows["row_id"].to_pylist()) - set(stage.marks(stage.drawn(rows))["row_id"].to_pylist())
+        return set(rows["row_id"].to_pylist()) - set(stage.resolved(stage.drawn(rows)).marks["row_id"].to_pylist())
 
     before, after = kept_of(6_000), kept_of(6_060)
     assert 0.02 * len(before) >= len(before ^ after) / 2

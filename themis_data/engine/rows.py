@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,13 @@ class Operation:
     decision: "ByKey | Link | Complete | None" = None  # of verbs whose result is not there when a batch of rows comes
 
 
+class Resolved(NamedTuple):
+    """Marks, and what the manifest says of the decision (JSON types); sentences under `warnings` are warned of."""
+
+    marks: pa.Table
+    report: dict[str, Any]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ByKey:
     """A decision that needs all rows of a key.
@@ -33,10 +40,8 @@ class ByKey:
     explode   rows -> table with `key`, `row_id` and whatever `decide` needs; a row may have several keys
     decide    all exploded rows of some keys, sorted by (key, row_id) -> marks, or candidates for `resolve`; every
               row of the result has the `row_id` of a row it saw
-    resolve   all results of `decide`, sorted -> marks, in one process. None: a row's mark is the first of its marks by
-              (reason, detail)
-    report    all results of `decide`, sorted -> what the manifest says of the decision (JSON types); the sentences
-              under `warnings` are warned of. None: nothing
+    resolve   all results of `decide`, sorted -> marks, or `Resolved`, in one process. None: a row's mark is the first
+              of its marks by (reason, detail)
     columns   the columns of the rows that `explode` reads
     side      side tables that take part, with the function that explodes each: (schema, columns, explode)
     """
@@ -44,8 +49,7 @@ class ByKey:
     columns: tuple[str, ...]
     explode: MapFunction
     decide: MapFunction
-    resolve: MapFunction | None = None
-    report: Callable[[pa.Table], dict[str, Any]] | None = None
+    resolve: Callable[[pa.Table], "pa.Table | Resolved"] | None = None
     side: tuple[tuple[str, tuple[str, ...], MapFunction], ...] = ()
 
 

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.ipc
 
 from themis_data.engine.marks import unmarked_batches
-from themis_data.engine.rows import ByKey
+from themis_data.engine.rows import ByKey, Resolved
 from themis_data.engine.segment import Work
 from themis_data.errors import StageError
 from themis_data.manifest import commit_file, temporary_beside
@@ -191,12 +191,11 @@ def resolved_marks(work: Work, files: Sequence[str]) -> tuple[pa.Table, dict[str
     """
     decided = read_partition(files, 0)
     decision = _decision(work)
-    order = [(name, "ascending") for name in decided.column_names if name != "shard"]
-    ordered = decided.drop_columns(["shard"]).sort_by(order) if decision.resolve or decision.report else None
-    report = decision.report(ordered) if decision.report else {}
     if decision.resolve is None:
-        return decided, report
-    marks = decision.resolve(ordered)
+        return decided, {}
+    order = [(name, "ascending") for name in decided.column_names if name != "shard"]
+    resolved = decision.resolve(decided.drop_columns(["shard"]).sort_by(order))
+    marks, report = resolved if isinstance(resolved, Resolved) else (resolved, {})
     place = pc.index_in(marks["row_id"], value_set=decided["row_id"].combine_chunks())
     if place.null_count:
         raise StageError(f"step {work.step}: marks {place.null_count} rows that it did not see")

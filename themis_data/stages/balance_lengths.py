@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from themis_data.criteria import EVIDENCE
-from themis_data.engine.rows import ByKey, Rows
+from themis_data.engine.rows import ByKey, Resolved, Rows
 from themis_data.errors import StageError
 from themis_data.fingerprint import uniform
 
@@ -61,13 +61,7 @@ class BalanceLengths:
     def apply(self, rows: Rows) -> Rows:
         columns = ("row_id", "source", "criterion", "language", "chosen", "rejected", "changed_share", "evidence")
         return rows.by_key(
-            ByKey(
-                columns=columns,
-                explode=self.measured,
-                decide=self.matched,
-                resolve=self.within_limit,
-                report=self.price,
-            )
+            ByKey(columns=columns, explode=self.measured, decide=self.matched, resolve=self.within_limit)
         )
 
     def measured(self, pairs: pa.Table) -> pa.Table:
@@ -116,8 +110,8 @@ class BalanceLengths:
         most = (self.max_accuracy * smaller + (self.max_accuracy - 0.5) * ties) / (1.0 - self.max_accuracy)
         return pl.max_horizontal((most + 1e-9).floor().cast(pl.Int64), smaller)
 
-    def within_limit(self, decided: pa.Table) -> pa.Table:
-        """The marks; raises StageError where they are too many."""
+    def within_limit(self, decided: pa.Table) -> Resolved:
+        """The marks, and rows and drops of each slice; raises StageError where they are too many."""
         slices = costs(decided)
         before, lost = (sum(one[name] for one in slices) for name in ("rows", "dropped"))
         if before >= self.min_rows and lost > self.max_lost_share * before:
@@ -129,11 +123,8 @@ class BalanceLengths:
                 + "\n".join([*lines, *more])
                 + f"\nRaise max_lost_share, or max_accuracy (now {self.max_accuracy:g}), or use fewer bins"
             )
-        return decided.filter(pc.is_valid(decided["reason"])).select(["row_id", "reason", "detail"])
-
-    def price(self, decided: pa.Table) -> dict[str, Any]:
-        """Rows of each slice, and how many of them go."""
-        return {"slices": costs(decided)}
+        marks = decided.filter(pc.is_valid(decided["reason"])).select(["row_id", "reason", "detail"])
+        return Resolved(marks=marks, report={"slices": slices})
 
 
 def costs(decided: pa.Table) -> list[dict[str, Any]]:

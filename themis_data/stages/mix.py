@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from themis_data.code.language import by_name as language_by_name
 from themis_data.criteria import by_name
-from themis_data.engine.rows import ByKey, Rows, first_reason, reasons
+from themis_data.engine.rows import ByKey, Resolved, Rows, first_reason, reasons
 from themis_data.errors import StageError
 from themis_data.fingerprint import uniform
 
@@ -150,8 +150,7 @@ class Mix:
                 columns=columns,
                 explode=self.drawn,
                 decide=lambda table: table.drop_columns(["key"]),
-                resolve=self.marks,
-                report=self.report if self.quotas else None,
+                resolve=self.resolved,
             )
         ).drop(self.unfit)
 
@@ -170,8 +169,8 @@ class Mix:
         key = pc.utf8_slice_codeunits(pairs["row_id"], 0, 2)
         return pa.table({"key": key, **columns, "draw": pa.array(draws, pa.float64())})
 
-    def marks(self, rows: pa.Table) -> pa.Table:
-        """Marks of the rows that go, from all rows: 300 bytes for each in one process."""
+    def resolved(self, rows: pa.Table) -> Resolved:
+        """Marks of the rows that go, out of all rows (300 bytes each in one process), and what became of the quotas."""
         marked, filled = self.chosen(rows)
         lacking = [one for one in filled if one.missing and one.quota.when_short != "accept"]
         if lacking:
@@ -181,26 +180,9 @@ class Mix:
                 + f". The rows come from {sorted(set(rows['source'].to_pylist()))}. Give it more rows, ask for fewer "
                 f"(`rows`, or `scale` for all quotas), or set `when_short` to accept or refill"
             )
-        return marked.filter(pl.col("reason").is_not_null()).select("row_id", "reason", "detail").to_arrow()
-
-    def report(self, rows: pa.Table) -> dict[str, Any]:
-        """What became of every quota, and of the rows that none speaks of."""
-        marked, filled = self.chosen(rows)
-        return {
-            "quotas": [
-                {
-                    "slice": one.quota.slice,
-                    "wanted": one.wanted,
-                    "available": one.available,
-                    "found": one.found,
-                    "refilled": one.refilled,
-                    "when_short": one.quota.when_short,
-                }
-                for one in filled
-            ],
-            "rows": int(marked["reason"].null_count()),
-            "warnings": [f"mix: {_said(one)}" for one in filled if one.found < one.wanted],
-        }
+        marks = marked.filter(pl.col("reason").is_not_null()).select("row_id", "reason", "detail").to_arrow()
+        stay = int(marked["reason"].null_count())
+        return Resolved(marks=marks, report=_report(filled, stay) if self.quotas else {})
 
     def chosen(self, rows: pa.Table) -> tuple[pl.DataFrame, list[Filled]]:
         """The rows in the order of their draws with why each goes (`reason` null: it stays; `detail`), and what became
@@ -366,6 +348,25 @@ def _marked(frame: pl.DataFrame, is_beyond: pl.Expr, reason: str | pl.Expr, deta
     return frame.with_columns(
         reason=pl.when(is_beyond).then(why).otherwise(None), detail=pl.when(is_beyond).then(detail).otherwise(None)
     )
+
+
+def _report(filled: Sequence[Filled], stay: int) -> dict[str, Any]:
+    """What became of every quota, and how many rows stay in all."""
+    return {
+        "quotas": [
+            {
+                "slice": one.quota.slice,
+                "wanted": one.wanted,
+                "available": one.available,
+                "found": one.found,
+                "refilled": one.refilled,
+                "when_short": one.quota.when_short,
+            }
+            for one in filled
+        ],
+        "rows": stay,
+        "warnings": [f"mix: {_said(one)}" for one in filled if one.found < one.wanted],
+    }
 
 
 def _said(one: Filled) -> str:
