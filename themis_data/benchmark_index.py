@@ -27,6 +27,7 @@ from themis_data.code.grammars import Grammars, resolved_for_published
 from themis_data.code.guard import Crashed, shared_guard
 from themis_data.code.language import all_languages, canonical_language
 from themis_data.errors import CorruptData, PipelineError, SourceError
+from themis_data.fingerprint import FileStamp, file_stamp
 from themis_data.manifest import commit_file, temporary_beside
 from themis_data.schema import schema
 from themis_data.text.licenses import license_texts
@@ -417,15 +418,15 @@ def open_index(path: Path, settings: IndexSettings | None = None) -> BenchmarkIn
     """
     if not path.is_file():
         raise PipelineError(f"no index at {path}; build it: {_REBUILD.format(path=path)}")
-    found = path.stat()
-    return _opened(path, found.st_size, found.st_mtime_ns, settings if settings is not None else IndexSettings())
+    return _opened(file_stamp(path), settings if settings is not None else IndexSettings())
 
 
 _REBUILD = "themis build-index SOURCE... --out {path}"
 
 
 @cache
-def _opened(path: Path, size: int, time_ns: int, settings: IndexSettings) -> BenchmarkIndex:
+def _opened(stamp: FileStamp, settings: IndexSettings) -> BenchmarkIndex:
+    path = stamp.path
     about, rows = _read(path)
     expected, built = settings.identity(), about["settings"]
     if expected != built:

@@ -355,13 +355,18 @@ def open_version(path: Path) -> Version:
 
     Raises ManifestError where there is none.
     """
-    inside = RunFolder(path)
-    if (path / "manifest.json").is_file():
-        return Version(folder=path, manifest=read_record(path / "manifest.json"), run=None)
-    if not (inside.published / "manifest.json").is_file():
-        raise ManifestError(
-            f"{path}: neither a finished build nor a version of a data set (a folder with manifest.json); build one "
-            f"with 'themis build PIPELINE --out {path}'"
-        )
-    manifest = read_record(inside.published / "manifest.json")
-    return Version(folder=inside.published, manifest=manifest, run=None if manifest.get("parent") else inside)
+    file = manifest_of(path)
+    manifest = read_record(file)
+    is_run = file.parent != path and not manifest.get("parent")
+    return Version(folder=file.parent, manifest=manifest, run=RunFolder(path) if is_run else None)
+
+
+def manifest_of(path: Path) -> Path:
+    """The manifest of what `open_version` opens. Raises ManifestError where there is none."""
+    for place in (path, RunFolder(path).published):
+        if (place / "manifest.json").is_file():
+            return place / "manifest.json"
+    raise ManifestError(
+        f"{path}: neither a finished build nor a version of a data set (a folder with manifest.json); build one "
+        f"with 'themis build PIPELINE --out {path}'"
+    )

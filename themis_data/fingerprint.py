@@ -14,7 +14,7 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from themis_data.lookup import SHIPPED, shipped_folder
 
@@ -154,15 +154,28 @@ def _digest_of(path: Path) -> str:
     return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
 
 
+class FileStamp(NamedTuple):
+    """A file, and what tells that it is another one: the key of a cache of what was read from it."""
+
+    path: Path
+    size: int  # bytes
+    time_ns: int  # of its last change
+
+
+def file_stamp(path: Path) -> FileStamp:
+    """Raises OSError where there is no such file."""
+    found = path.stat()
+    return FileStamp(path, found.st_size, found.st_mtime_ns)
+
+
 def model_digest(path: Path) -> str:
     """Digest of a file that may be large, such as a model; read again only when its size or time changed."""
-    found = path.stat()
-    return _model_digest(path, found.st_size, found.st_mtime_ns)
+    return _model_digest(file_stamp(path))
 
 
 @cache
-def _model_digest(path: Path, size: int, time_ns: int) -> str:
-    with path.open("rb") as file:
+def _model_digest(stamp: FileStamp) -> str:
+    with stamp.path.open("rb") as file:
         return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).hexdigest()
 
 

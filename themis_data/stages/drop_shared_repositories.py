@@ -10,9 +10,10 @@ from typing import Annotated, Any, ClassVar, Literal
 import polars as pl
 import pyarrow as pa
 
-from themis_data.dataset import open_version
+from themis_data.dataset import manifest_of, open_version
 from themis_data.engine.rows import Rows
 from themis_data.errors import StageError
+from themis_data.fingerprint import FileStamp, file_stamp
 
 _COLUMNS = ("repos", "commit", "old_blob", "new_blob")
 
@@ -44,9 +45,7 @@ class DropSharedRepositories:
     def drop_reason(self, rows: pa.Table) -> pa.Array:
         if not self.datasets:
             return pa.nulls(len(rows), pa.string())
-        known = [_known(*_stamp(Path(path).expanduser())) for path in self.datasets]
-        repositories = frozenset().union(*(own for own, _ in known))
-        files = frozenset().union(*(own for _, own in known))
+        repositories, files = _known(*(_stamp(Path(path).expanduser()) for path in self.datasets))
         listed = rows.select(_COLUMNS).to_pylist()
         return pa.array([_reason(row, repositories, files) for row in listed], pa.string())
 
@@ -65,15 +64,23 @@ def _names(repos: str) -> list[str]:
     return [name.strip() for name in repos.split(",")]
 
 
-def _stamp(path: Path) -> tuple[Path, int, int]:
+def _stamp(path: Path) -> tuple[Path, FileStamp]:
     """The folder, and what tells that its manifest is another one."""
-    found = (open_version(path).folder / "manifest.json").stat()
-    return path, found.st_size, found.st_mtime_ns
+    return path, file_stamp(manifest_of(path))
 
 
 @cache
-def _known(path: Path, size: int, time_ns: int) -> tuple[frozenset[str], frozenset[str]]:
+def _known(*datasets: tuple[Path, FileStamp]) -> tuple[Set[str], Set[str]]:
     """Repositories, in lower case, and blobs of the rows that commits gave; read once, for every batch asks."""
+    repositories, files = set[str](), set[str]()
+    for path, _ in datasets:
+        own_repositories, own_files = _of(path)
+        repositories |= own_repositories
+        files |= own_files
+    return repositories, files
+
+
+def _of(path: Path) -> tuple[set[str], set[str]]:
     version = open_version(path)
     last = version.final_segments()
     files = [
@@ -94,7 +101,7 @@ def _known(path: Path, size: int, time_ns: int) -> tuple[frozenset[str], frozens
     ]
     repos = {text for own in rows for text in own["repos"].unique()}
     blobs = {blob for own in rows for name in ("old_blob", "new_blob") for blob in own[name].drop_nulls()}
-    return frozenset(name.lower() for text in repos for name in _names(text)), frozenset(blobs)
+    return {name.lower() for text in repos for name in _names(text)}, blobs
 
 
 STAGE = DropSharedRepositories

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from themis_data.errors import PipelineError
-from themis_data.fingerprint import digest
+from themis_data.fingerprint import FileStamp, digest, file_stamp
 
 KINDS = ("row", "author", "repo", "owner", "source", "path")  # in the order in which a row's reason is chosen
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -140,22 +140,25 @@ def opt_outs(entries: Iterable[tuple[str, str]], where: str = "opt-outs") -> Opt
 
 def read_opt_outs(paths: Sequence[Path]) -> OptOuts:
     """All entries of some lists. Raises PipelineError where one is missing or has a line that is no entry."""
-    return opt_outs(entry for path in paths for entry in _read(path))
+    return _of_lists(*map(_stamp, paths))
 
 
-def _read(path: Path) -> tuple[tuple[str, str], ...]:
+def _stamp(path: Path) -> FileStamp:
     try:
-        found = path.stat()
+        return file_stamp(path)
     except OSError as error:
         raise PipelineError(f"{path}: no such list of opt-outs; 'themis drop' writes one") from error
-    return _entries(path, found.st_size, found.st_mtime_ns)
 
 
 @cache
-def _entries(path: Path, size: int, time_ns: int) -> tuple[tuple[str, str], ...]:
-    """Of a list that may be asked for with every batch of rows; read again only when its size or time changed."""
-    found = _parquet(path) if path.suffix == ".parquet" else _lines(path)
-    return tuple(entry for where, kind, value in found for entry in opt_outs([(kind, value)], where).entries)
+def _of_lists(*lists: FileStamp) -> OptOuts:
+    """Of lists that may be asked for with every batch of rows; read again only when one changed."""
+    return opt_outs(entry for stamp in lists for entry in _entries(stamp.path))
+
+
+def _entries(path: Path) -> Iterator[tuple[str, str]]:
+    for where, kind, value in _parquet(path) if path.suffix == ".parquet" else _lines(path):
+        yield from opt_outs([(kind, value)], where).entries
 
 
 def _parquet(path: Path) -> Iterator[tuple[str, str, str]]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from themis_data.errors import PipelineError
-from themis_data.fingerprint import digest, model_digest
+from themis_data.fingerprint import FileStamp, digest, file_stamp, model_digest
 
 _FORMATS = {".parquet": "parquet", ".csv": "csv", ".json": "json", ".jsonl": "json"}
 _COLUMNS = ("repository", "stars", "contributors", "issues")
@@ -28,12 +28,7 @@ def read_reputation(paths: Sequence[Path]) -> Mapping[str, Reputation]:
     A table is a file (Parquet, CSV with a header, JSON lines) or a folder of such, with the columns `repository`,
     `stars`, `contributors` and `issues`, in any order. Raises PipelineError where one is missing or lacks a column.
     """
-    found: dict[str, Reputation] = {}
-    for path in paths:
-        for file in _files(path):
-            state = file.stat()
-            found.update(_read(file, state.st_size, state.st_mtime_ns))
-    return found
+    return _of_tables(*(file_stamp(file) for path in paths for file in _files(path)))
 
 
 def reputation_digest(paths: Sequence[Path]) -> str:
@@ -53,8 +48,12 @@ def _files(path: Path) -> list[Path]:
 
 
 @cache
-def _read(file: Path, size: int, time_ns: int) -> dict[str, Reputation]:
-    """Of one file, which may be asked for with every batch of rows; read again only when its size or time changed."""
+def _of_tables(*files: FileStamp) -> Mapping[str, Reputation]:
+    """Of tables that may be asked for with every batch of rows; read again only when one changed."""
+    return {name: counts for stamp in files for name, counts in _read(stamp.path).items()}
+
+
+def _read(file: Path) -> dict[str, Reputation]:
     from pyarrow import dataset  # loads pandas where that is installed
 
     try:

@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from themis_data.errors import SourceError
-from themis_data.fingerprint import digest, model_digest
+from themis_data.fingerprint import FileStamp, digest, file_stamp, model_digest
 from themis_data.manifest import commit_file, temporary_beside
 
 Commits = npt.NDArray[np.bytes_]  # object ids as their 20 bytes, sorted; S20, which reads zeros at the end as nothing
@@ -44,7 +44,7 @@ def merged_commits(paths: Sequence[Path]) -> Commits:
 
     Raises SourceError where a path is none of the three, or a file is not what its name says.
     """
-    parts = [_of(path, *_state(path)) for path in paths]
+    parts = [_of(path, *_stamps(path)) for path in paths]
     return parts[0] if len(parts) == 1 else np.unique(np.concatenate([_array([]), *parts]))
 
 
@@ -78,16 +78,16 @@ def is_among(commits: Sequence[str], merged: Commits) -> npt.NDArray[np.bool_]:
     return found
 
 
-def _state(path: Path) -> tuple[tuple[str, int, int], ...]:
-    return tuple((str(f), (found := f.stat()).st_size, found.st_mtime_ns) for f in _files(path))
+def _stamps(path: Path) -> tuple[FileStamp, ...]:
+    return tuple(map(file_stamp, _files(path)))
 
 
 @cache
-def _of(path: Path, *files: tuple[str, int, int]) -> Commits:
+def _of(path: Path, *files: FileStamp) -> Commits:
     """Of one archive, which may be asked for with every shard; read again only when a file's size or time changed."""
     if _is_tables(path):
         return _of_tables(path)
-    return np.unique(np.concatenate([_array([]), *(_of_file(Path(name)) for name, _, _ in files)]))
+    return np.unique(np.concatenate([_array([]), *(_of_file(file.path) for file in files)]))
 
 
 def _files(path: Path) -> list[Path]:
