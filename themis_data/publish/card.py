@@ -4,14 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from themis_data import criteria
 from themis_data.publish.asked import asked
 from themis_data.publish.audit import ALL, balanced
 from themis_data.publish.gates import gates
 from themis_data.publish.layouts import features, layout, main
-from themis_data.publish.markdown import cell
+from themis_data.publish.markdown import render
 from themis_data.publish.quotas import quotas
 from themis_data.schema import schema
 
@@ -27,20 +25,12 @@ _SIZES = (
 
 def card(manifest: Mapping[str, Any]) -> str:
     """Markdown with the YAML header that the Hub and `datasets` read."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,  # noqa: S701  Markdown; data goes through the filter `cell`
-    )
-    environment.filters["cell"] = cell
     built_splits = sorted(manifest["write"]["splits"])
     size = next((name for bound, name in _SIZES if manifest["rows"] < bound), "n>10M")
     # The margins always, and of the rest what was measured.
     slices = [a for a in manifest["audit"] if a["language"] == ALL == a["source"] or _is_measured(a)]
-    return environment.get_template("card.md.j2").render(
+    return render(
+        "card",
         manifest=manifest,
         size=size,
         language=_LANGUAGE_TAG,

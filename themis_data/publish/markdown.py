@@ -1,4 +1,22 @@
-"""Text out of data, made safe for Markdown."""
+"""Markdown out of templates, and text out of data made safe for it."""
+
+from pathlib import Path
+
+import jinja2
+
+
+def render(template: str, **values: object) -> str:
+    """The text of `TEMPLATE.md.j2` in this folder. What comes from data goes through the filter `cell` there."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,  # noqa: S701  Markdown, not HTML
+    )
+    environment.filters["cell"] = cell
+    return environment.get_template(f"{template}.md.j2").render(**values)
 
 
 def cell(text: object) -> str:

@@ -5,12 +5,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import polars as pl
 
 from themis_data.dataset import write_tables
 from themis_data.manifest import write_atomically
-from themis_data.publish.markdown import cell
+from themis_data.publish.markdown import render
 from themis_data.publish.published import Document, document
 from themis_data.schema import schema
 
@@ -76,15 +75,6 @@ def models(shards: Sequence[Path]) -> list[tuple[str, str, int]]:
 
 def notice(manifest: Mapping[str, Any], table: pl.DataFrame, wrote: Sequence[tuple[str, str, int]]) -> str:
     """Markdown of bounded size; whatever comes from data is escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        autoescape=False,  # noqa: S701  Markdown; data goes through the filter `cell`
-    )
-    environment.filters["cell"] = cell
     licenses = (
         table.group_by("license", "license_class")
         .agg(pl.col("pairs").sum())
@@ -92,7 +82,8 @@ def notice(manifest: Mapping[str, Any], table: pl.DataFrame, wrote: Sequence[tup
         .rows()
     )
     shown = licenses[:_MAX_LICENSES]
-    return environment.get_template("notice.md.j2").render(
+    return render(
+        "notice",
         manifest=manifest,
         sections=[_section(table, name, kind) for name, kind, _ in shown],
         licenses_left=len(licenses) - len(shown),

@@ -42,45 +42,53 @@ def assign(shards: Sequence[Path], splits: Mapping[str, float], seed: int) -> As
     would be in two splits.
     """
     names = sorted(splits)
-    rows, groups, links = _linked(shards)
-    components = _described(rows.group_by("group", *_SLICE).len("rows").join(groups, on="group"))
+    rows, groups, links, components = _linked(shards)
     components = _placed(components, splits, seed)
     placed = groups.join(components.select("component", "split"), on="component", maintain_order="left")
     placed = placed.select("group", "split")
-    return Assigned(groups=placed, report=_report(rows, groups, links, placed, names))
+    return Assigned(groups=placed, report=_report(rows, groups, links, placed, components, names))
 
 
 def recount(shards: Sequence[Path], split_of: Mapping[str, str], names: Sequence[str]) -> dict[str, Any]:
     """The report of `assign` for rows whose splits are known: the name of its split by row id."""
-    rows, groups, links = _linked(shards)
+    rows, groups, links, components = _linked(shards)
     known = pl.DataFrame(
         {"row_id": list(split_of), "split": [names.index(split) for split in split_of.values()]},
         schema={"row_id": pl.String, "split": pl.Int32},
     )
     scans = [pl.scan_parquet(path, glob=False).select("group", "row_id") for path in shards]
     of_rows = pl.concat(scans).collect().join(known, on="row_id") if scans else known.rename({"row_id": "group"})
-    return _report(rows, groups, links, of_rows.select("group", "split").unique().sort("group"), names)
+    placed = of_rows.select("group", "split").unique().sort("group")
+    of_component = groups.join(placed, on="group").group_by("component").agg(pl.col("split").first())
+    return _report(rows, groups, links, placed, components.join(of_component, on="component"), names)
 
 
-def _linked(shards: Sequence[Path]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
-    """The rows in narrow columns, their groups, each with the number of its component, and what ties groups."""
+def _linked(shards: Sequence[Path]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """The rows in narrow columns; their groups, each with the number of its component; what ties groups; and the
+    components."""
     scans = [pl.scan_parquet(path, glob=False).select(_COLUMNS) for path in shards]
     rows = pl.concat(scans).collect() if scans else pl.DataFrame(schema=dict.fromkeys(_COLUMNS, pl.String))
     groups = rows.select("group").unique().sort("group").with_row_index("number")
     links = _links(rows)
-    return rows, groups.with_columns(component=_components(groups, links)), links
+    groups = groups.with_columns(component=_components(groups, links))
+    components = _described(rows.group_by("group", *_SLICE).len("rows").join(groups, on="group"))
+    return rows, groups, links, components
 
 
 def _report(
-    rows: pl.DataFrame, groups: pl.DataFrame, links: pl.DataFrame, placed: pl.DataFrame, names: Sequence[str]
+    rows: pl.DataFrame,
+    groups: pl.DataFrame,
+    links: pl.DataFrame,
+    placed: pl.DataFrame,
+    components: pl.DataFrame,
+    names: Sequence[str],
 ) -> dict[str, Any]:
+    """What the manifest says; `placed` are groups with their split, `components` have theirs."""
     checked = _disjoint(links, placed)
-    components = _described(rows.group_by("group", *_SLICE).len("rows").join(groups, on="group"))
-    of_component = groups.join(placed, on="group").group_by("component").agg(pl.col("split").first())
     return {
         **_counts(rows.join(placed, on="group"), names),
         "components": len(components),
-        "largest_component": _largest(components.join(of_component, on="component"), groups, names),
+        "largest_component": _largest(components, groups, names),
         "in_one_split": {"group": len(groups), **checked},
     }
 

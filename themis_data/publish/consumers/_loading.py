@@ -34,6 +34,13 @@ def tables(dataset: Any) -> Iterator[pa.Table]:
     yield from dataset.with_format("arrow").iter(batch_size=_ROWS)
 
 
+def chats(place: Path, scratch: Path, **arguments: Any) -> Iterator[pa.Table]:
+    """The `conversations` of every split that `load_dataset` gives."""
+    for split in load(place, scratch, **arguments):
+        for table in tables(split):
+            yield conversations(table)
+
+
 def plain(table: pa.Table) -> pa.Table:
     """Rows of plain texts with `prompt`, `criterion` (text, of a class label its number) and `system`."""
     table = table.rename_columns([_NAMES.get(name, name) for name in table.column_names])

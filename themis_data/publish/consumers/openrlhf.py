@@ -11,14 +11,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from themis_data.publish.consumers import Consumer
-from themis_data.publish.consumers._loading import conversations, load, tables
+from themis_data.publish.consumers._loading import chats
 from themis_data.publish.layouts import layout
 
 
 def _tables(place: Path, config: str, scratch: Path) -> Iterator[pa.Table]:
-    for split in load(place, scratch, data_dir=layout(config).folder):
-        for table in tables(split):
-            yield conversations(table)
+    return chats(place, scratch, data_dir=layout(config).folder)
 
 
 CONSUMER = Consumer(

@@ -11,13 +11,11 @@ from pathlib import Path
 import pyarrow as pa
 
 from themis_data.publish.consumers import Consumer
-from themis_data.publish.consumers._loading import conversations, load, tables
+from themis_data.publish.consumers._loading import chats
 
 
 def _tables(place: Path, config: str, scratch: Path) -> Iterator[pa.Table]:
-    for split in load(place, scratch, name=config):
-        for table in tables(split):
-            yield conversations(table)
+    return chats(place, scratch, name=config)
 
 
 CONSUMER = Consumer(
