@@ -18,7 +18,7 @@ from themis_data.lookup import find, find_pipeline, unknown
 from themis_data.publish.audit import MEASURES
 from themis_data.publish.layouts import known_layouts
 from themis_data.schema import schema
-from themis_data.yaml_file import parse_yaml, read_yaml
+from themis_data.yaml_file import parse_yaml, read_yaml, typed_value
 
 PHASES = ("mine", "dedupe", "parse_check", "generate", "label", "assemble")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")  # names are folders and parts of file names
@@ -263,7 +263,6 @@ def _fields(cls: type) -> dict[str, dataclasses.Field[Any]]:
 
 def _settings(cls: type, settings: Mapping[str, Any], where: str, models: Mapping[str, Model] | None = None) -> Any:
     """Build a settings dataclass from YAML values, with every type checked; a model is given by its name."""
-    from pydantic import TypeAdapter, ValidationError
 
     known = _fields(cls)
     if not isinstance(settings, Mapping):
@@ -277,11 +276,7 @@ def _settings(cls: type, settings: Mapping[str, Any], where: str, models: Mappin
         if _is_model(hints[name]):
             values[name] = _named_models(value, models or {}, f"{where}: setting {name!r}", hints[name])
             continue
-        try:
-            values[name] = TypeAdapter(hints[name]).validate_python(value)
-        except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
-            raise PipelineError(f"{where}: setting {name!r} is {value!r}: {problems}") from error
+        values[name] = typed_value(hints[name], value, f"{where}: setting {name!r}")
     try:
         return cls(**values)
     except (TypeError, ValueError) as error:

@@ -50,3 +50,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise PipelineError(f"{path}: expected a mapping at the top, found {type(content).__name__}")
     return content
+
+
+def typed_value(hint: Any, value: Any, what: str) -> Any:
+    """A plain value as a type hint has it. Raises PipelineError that names what it is and what was expected."""
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(hint).validate_python(value)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
+        raise PipelineError(f"{what} is {value!r}: {problems}") from error

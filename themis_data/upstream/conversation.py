@@ -26,6 +26,12 @@ def turns(messages: Sequence[Any] | None) -> list[Turn]:
     return read
 
 
+def answer_of(messages: Sequence[Any]) -> tuple[str, list[Turn]] | None:
+    """The last turn of a conversation, and those before it; null where it does not end in an answer to something."""
+    said = turns(messages)
+    return None if len(said) < 2 or said[-1].role != "assistant" else (said[-1].text, said[:-1])
+
+
 def prompt_of(asked: Sequence[Turn], *, multi_turn: bool) -> str | None:
     """The turns before an answer as one prompt; null where it is none, or several turns that are not wanted.
 

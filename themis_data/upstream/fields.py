@@ -63,6 +63,11 @@ def text(row: Mapping[str, Any], path: str) -> str | None:
     return next(iter(texts(row, path)), None)
 
 
+def labelled(row: Mapping[str, Any], columns: Paths) -> str | None:
+    """What some columns say, as `COLUMN: TEXT; ...`; null where all are empty."""
+    return "; ".join(f"{column}: {found}" for column in columns if (found := text(row, column))) or None
+
+
 def records(row: Mapping[str, Any], path: str) -> Sequence[Mapping[str, Any]]:
     """The records of a list, without nulls."""
     return [one for one in value(row, path) or () if one is not None]

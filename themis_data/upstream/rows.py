@@ -19,6 +19,19 @@ class Row:
     criterion: str | None  # file name of a criterion
     problem: str | None  # canonical key, see text/problem_keys.py
 
+    def pair(self, *, prompt: str | None, chosen: str, rejected: str, **more: Any) -> "Pair":
+        """A pair of two answers in this row; `more` are further fields of `Pair`."""
+        return Pair(
+            parents=(self.id,),
+            prompt=prompt,
+            language=self.language,
+            criterion=self.criterion,
+            problem=self.problem,
+            chosen=chosen,
+            rejected=rejected,
+            **more,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:

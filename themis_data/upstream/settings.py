@@ -13,6 +13,7 @@ from themis_data.errors import PipelineError, UpstreamGap
 from themis_data.lookup import unknown
 from themis_data.upstream.recipes import Part, Recipe, mapper_of
 from themis_data.upstream.rows import NATURAL_LANGUAGE, RowMapper
+from themis_data.yaml_file import typed_value
 
 Thresholds = Literal["sound", "paper"]
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -103,16 +104,9 @@ def _gaps(recipe: Recipe, thresholds: Thresholds) -> Iterator[tuple[str, str]]:
 
 
 def _made(cls: type, settings: Mapping[str, Any], recipe: Recipe) -> Any:
-    from pydantic import TypeAdapter, ValidationError
-
     hints = get_type_hints(cls, include_extras=True)
-    values = {}
-    for name, value in settings.items():
-        try:
-            values[name] = TypeAdapter(hints[name]).validate_python(value)
-        except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
-            raise PipelineError(f"{recipe.path}: the setting {name!r} is {value!r}: {problems}") from error
+    where = f"{recipe.path}: the setting"
+    values = {name: typed_value(hints[name], value, f"{where} {name!r}") for name, value in settings.items()}
     try:
         return cls(**values)
     except ValueError as error:

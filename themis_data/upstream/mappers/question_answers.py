@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from themis_data.text.markup import text_of_html
 from themis_data.upstream.fields import records, text, texts, value
-from themis_data.upstream.rows import Left, Made, Pair, Row
+from themis_data.upstream.rows import Left, Made, Row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,12 +53,8 @@ class QuestionAnswers:
         if not low:
             return Left(reason="none_low")
         score, rejected, worst = min(low, key=lambda one: one[:2])
-        return Pair(
-            parents=(row.id,),
+        return row.pair(
             prompt=row.prompt,
-            language=row.language,
-            criterion=row.criterion,
-            problem=row.problem,
             chosen=text_of_html(text(best, self.body) or ""),
             rejected=rejected,
             strength=value(best, self.score) - score,

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 from themis_data.errors import PipelineError
 from themis_data.upstream.fields import texts
 from themis_data.upstream.programs import program
-from themis_data.upstream.rows import Left, Made, Pair, Row
+from themis_data.upstream.rows import Left, Made, Row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +46,8 @@ class RankedNegatives:
         if not ranked:
             return Left(reason="no_negative")
         place = self.place(row.draw, len(ranked))
-        return Pair(
-            parents=(row.id,),
+        return row.pair(
             prompt=row.prompt,
-            language=row.language,
-            criterion=row.criterion,
-            problem=row.problem,
             chosen=chosen.code,
             rejected=ranked[place],
             detail=f"negative {place + 1} of {len(ranked)}",

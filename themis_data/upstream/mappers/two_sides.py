@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from themis_data.errors import PipelineError
-from themis_data.upstream.conversation import prompt_of, turns
-from themis_data.upstream.fields import Paths, text, texts, value
+from themis_data.upstream.conversation import answer_of, prompt_of
+from themis_data.upstream.fields import Paths, labelled, text, texts, value
 from themis_data.upstream.programs import program
-from themis_data.upstream.rows import Left, Made, Pair, Row
+from themis_data.upstream.rows import Left, Made, Row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,19 +71,14 @@ class TwoSides:
         measured = self._strength(row)
         if isinstance(measured, Left):
             return measured
-        detail = [f"{column}: {found}" for column in self.detail if (found := text(row.values, column))]
-        return Pair(
-            parents=(row.id,),
+        return row.pair(
             prompt=prompt,
-            language=row.language,
-            criterion=row.criterion,
-            problem=row.problem,
             chosen=chosen,
             rejected=rejected,
             user=None if self.user is None else text(row.values, self.user),
             strength=measured[0],
             strength_unit=measured[1],
-            detail="; ".join(detail) or None,
+            detail=labelled(row.values, self.detail),
             written_by=tuple(dict.fromkeys(texts(row.values, self.writers))) or None,
         )
 
@@ -92,13 +87,13 @@ class TwoSides:
         found = value(row.values, column) if isinstance(column, str) else "".join(texts(row.values, column))
         prompt = None
         if isinstance(found, list):
-            said = turns(found)
-            if len(said) < 2 or said[-1].role != "assistant":
+            said = answer_of(found)
+            if said is None:
                 return Left(reason="no_answer")
-            prompt = prompt_of(said[:-1], multi_turn=self.multi_turn)
+            found, asked = said
+            prompt = prompt_of(asked, multi_turn=self.multi_turn)
             if prompt is None:
                 return Left(reason="multi_turn")
-            found = said[-1].text
         if found is None or not found.strip():
             return Left(reason="empty_side")
         if not self.code:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from themis_data.errors import PipelineError
-from themis_data.upstream.conversation import Turn, prompt_of, turns
-from themis_data.upstream.fields import text, texts, value
-from themis_data.upstream.rows import Left, Made, Pair, Row
+from themis_data.upstream.conversation import Turn, answer_of, prompt_of, turns
+from themis_data.upstream.fields import labelled, texts, value
+from themis_data.upstream.rows import Left, Made, Row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,18 +60,13 @@ class Verdicts:
         prompt = row.prompt or prompt_of(asked, multi_turn=self.multi_turn)
         if prompt is None:
             return Left(reason="multi_turn" if len(asked) > 1 else "no_prompt")
-        detail = [f"{column}: {found}" for column in self.detail if (found := text(row.values, column))]
-        return Pair(
-            parents=(row.id,),
+        return row.pair(
             prompt=prompt,
-            language=row.language,
-            criterion=row.criterion,
-            problem=row.problem,
             chosen=a if a_is_better else b,
             rejected=b if a_is_better else a,
             strength=margin if self.strength_unit is not None else None,
             strength_unit=self.strength_unit,
-            detail="; ".join(detail) or None,
+            detail=labelled(row.values, self.detail),
             written_by=tuple(dict.fromkeys(texts(row.values, self.writers))) or None,
         )
 
@@ -106,10 +101,7 @@ class Verdicts:
         found = value(row.values, column)
         if not isinstance(found, list):
             return (found, []) if found is not None else Left(reason="no_answer")
-        said = turns(found)
-        if len(said) < 2 or said[-1].role != "assistant":
-            return Left(reason="no_answer")
-        return said[-1].text, said[:-1]
+        return answer_of(found) or Left(reason="no_answer")
 
 
 MAPPER = Verdicts
