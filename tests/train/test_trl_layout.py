@@ -5,15 +5,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from byte_model import byte_model
 
 from themis_data.publish.layouts import layout
 from themis_data.schema import schema
 
 pytestmark = pytest.mark.train
-
-CHAT_TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
-)
 
 
 @pytest.fixture(scope="module")
@@ -50,30 +47,11 @@ def trl_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_reward_trainer_sees_system_prompt_prompt_and_answer(trl_folder: Path, tmp_path: Path) -> None:
     from datasets import load_dataset
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForSequenceClassification
     from trl import RewardConfig, RewardTrainer
 
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    bytes_only = Tokenizer(models.BPE(vocab={letter: place for place, letter in enumerate(alphabet)}, merges=[]))
-    bytes_only.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    bytes_only.decoder = decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bytes_only, eos_token="<|im_end|>", pad_token="<|endoftext|>", chat_template=CHAT_TEMPLATE
-    )
-    config = Qwen3Config(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        head_dim=16,
-        pad_token_id=tokenizer.pad_token_id,
-        num_labels=1,
-    )
+    model, tokenizer = byte_model()
     trainer = RewardTrainer(
-        model=Qwen3ForSequenceClassification(config),
+        model=model,
         args=RewardConfig(
             output_dir=str(tmp_path),
             use_cpu=True,
