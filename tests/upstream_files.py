@@ -345,6 +345,13 @@ EXAMPLES: dict[str, list[tuple[str, dict[str, Any], Item]]] = {
 }
 
 
+def write_recipe(folder: Path, text: str) -> Path:
+    """A recipe of the test's own, with the name `made`."""
+    path = folder / "made.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
     """A file of the rows in the format that its name says."""
     path.parent.mkdir(parents=True, exist_ok=True)

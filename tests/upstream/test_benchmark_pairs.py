@@ -1,6 +1,7 @@
 """Benchmarks whose rows are pairs of another benchmark: what each subset is made of, and that nothing trains on it."""
 
 import pytest
+from upstream_files import write_recipe
 from upstream_rows import BENCHMARK_PAIRS, write_benchmark
 
 from themis_data.criteria import EVIDENCE, all_criteria
@@ -98,8 +99,7 @@ gaps: {revision: "Say which."}
     ],
 )
 def test_a_mistake_in_a_recipe_is_an_error_that_names_it(tmp_path, old, new, said):
-    path = tmp_path / "made.yaml"
-    path.write_text(WHOLE.replace(old, new), encoding="utf-8")
+    path = write_recipe(tmp_path, WHOLE.replace(old, new))
 
     with pytest.raises(PipelineError) as raised:
         read_recipe(path)
@@ -107,8 +107,7 @@ def test_a_mistake_in_a_recipe_is_an_error_that_names_it(tmp_path, old, new, sai
 
 
 def test_the_parts_of_a_subset_say_the_same_of_it(tmp_path):
-    path = tmp_path / "made.yaml"
-    path.write_text(WHOLE.replace("chosen: good", "chosen: bad", 1), encoding="utf-8")
+    path = write_recipe(tmp_path, WHOLE.replace("chosen: good", "chosen: bad", 1))
 
     with pytest.raises(PipelineError, match="`pairs` of A are not the same in all parts"):
         read_recipe(path)

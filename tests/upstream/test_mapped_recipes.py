@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from upstream_files import write_rows
+from upstream_files import write_recipe, write_rows
 from upstream_rows import EXAMPLES, write_mapped
 
 from themis_data.errors import PipelineError, SourceError, UpstreamChanged, UpstreamGap
@@ -132,9 +132,7 @@ gaps: {revision: "Say which.", paper.max_together: "Say how many."}
 
 
 def made(tmp_path, text=WHOLE):
-    path = tmp_path / "made.yaml"
-    path.write_text(text, encoding="utf-8")
-    return str(path)
+    return str(write_recipe(tmp_path, text))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 import pytest
-from upstream_files import EXAMPLES, write_examples, write_rows
+from upstream_files import EXAMPLES, write_examples, write_recipe, write_rows
 
 from themis_data.errors import MissingExtra, PipelineError, SourceError, UnknownName
 from themis_data.schema import schema
@@ -177,9 +177,7 @@ gaps: {revision: "Say which."}
 
 
 def made(tmp_path, text=WHOLE):
-    path = tmp_path / "made.yaml"
-    path.write_text(text, encoding="utf-8")
-    return read_recipe(path)
+    return read_recipe(write_recipe(tmp_path, text))
 
 
 @pytest.mark.parametrize(
