@@ -1,10 +1,15 @@
-"""Fixtures for every test: a folder of small git repositories (see git_repositories.py)."""
+"""For every test: a folder of small git repositories (git_repositories.py), and how Hypothesis looks for examples."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from git_repositories import Repository
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says more about what else runs on the machine than about the code.
+settings.register_profile("themis", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("themis")
 
 
 @pytest.fixture

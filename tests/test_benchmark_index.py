@@ -239,7 +239,7 @@ def test_problems_are_found_by_key_and_commits_by_the_digits_that_are_known(
     assert expected == (None if found is None else index.items[found])
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=60), max_size=3))
 def test_any_text_can_be_indexed_and_looked_up(tmp_path_factory: pytest.TempPathFactory, texts: list[str]) -> None:
     path = tmp_path_factory.mktemp("any") / "index.parquet"

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from builds import themis
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -109,7 +109,6 @@ def test_a_file_that_is_none_is_told(tmp_path: Path) -> None:
 values = st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=3), max_leaves=4)
 
 
-@settings(deadline=None)
 @given(st.lists(st.dictionaries(st.sampled_from(["q", "r", "i", "item"]), values), max_size=3))
 def test_any_json_is_read_or_refused_with_a_reason(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]

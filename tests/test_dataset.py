@@ -38,7 +38,7 @@ def cut(table: pa.Table, places: list[int]) -> list[pa.Table]:
     st.integers(1, 12),
     st.integers(40, 400),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_same_rows_give_the_same_bytes_however_they_were_batched(
     tmp_path_factory, texts, places, group_rows, group_bytes
 ):

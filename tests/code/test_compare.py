@@ -59,7 +59,7 @@ program = st.lists(st.sampled_from(LINES), min_size=1, max_size=6)
 
 
 @given(program, st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_comments_and_blank_lines_between_statements_are_never_code(lines: list[str], data: st.DataObject) -> None:
     added = st.sampled_from(["", "\n", "# a remark\n", "\n# two\n# lines\n"])
     new = "".join(data.draw(added) + line for line in lines) + "# the end\n"
@@ -68,7 +68,7 @@ def test_comments_and_blank_lines_between_statements_are_never_code(lines: list[
 
 
 @given(program, st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_another_number_is_always_code(lines: list[str], data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(lines) - 1))
     old = [*lines[:place], "z = 41\n", *lines[place:]]
@@ -140,7 +140,7 @@ names = st.permutations(["first", "second", "third", "fourth", "fifth"])
 
 
 @given(names, names)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_parameters_renamed_in_all_places_are_surface_or_nothing(before: list[str], after: list[str]) -> None:
     text = "def f({0}, {1}, {2}):\n    {3} = {0} + {1}\n    {4} = {2} * {3}\n    return {4}\n"
     found = difference(text.format(*before), text.format(*after))
@@ -149,7 +149,7 @@ def test_parameters_renamed_in_all_places_are_surface_or_nothing(before: list[st
 
 
 @given(st.text(max_size=60), st.text(max_size=60), st.sampled_from(["Python", "C", "C++", "Go", "Ruby", "JavaScript"]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_two_texts_can_be_compared_and_equal_ones_are_equal(one: str, other: str, language: str) -> None:
     assert difference(one, other, language) in ("whitespace_only", "comment_only", "renamed", None)
     assert "whitespace_only" == difference(one, one, language)

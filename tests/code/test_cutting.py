@@ -589,7 +589,7 @@ PIECES = st.sampled_from(
 TEXTS = st.one_of(st.text(max_size=80), st.lists(PIECES, max_size=30).map("\n".join))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(old=TEXTS, new=TEXTS, language=st.sampled_from(PUBLISHED), using=st.sampled_from(INSTALLED))
 def test_any_two_texts_give_two_fragments_that_differ_or_none(
     old: str, new: str, language: str, using: Grammars
@@ -605,7 +605,7 @@ def test_any_two_texts_give_two_fragments_that_differ_or_none(
         assert difference(old, new) == difference(made.old, made.new)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     language=st.sampled_from(PUBLISHED),
     edits=st.lists(st.tuples(st.integers(0, 40), st.sampled_from(["drop", "twice", "other"])), min_size=1, max_size=4),

@@ -109,7 +109,7 @@ def test_small_definitions_are_left_out() -> None:
     assert [] == definition_hashes(PYTHON.encode(), "Python", min_tokens=size + 1)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.one_of(st.text(max_size=80).map(lambda text: text.encode("utf-8", "replace")), st.binary(max_size=80)),
     st.sampled_from(sorted(name for name, spec in all_languages().items() if spec.max_error_share is not None)),

@@ -386,7 +386,7 @@ def test_no_model_is_loaded_before_it_is_asked() -> None:
 # ---- any bytes
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     text=st.binary(max_size=400)
     | st.text(st.characters(codec=None), max_size=200).map(lambda text: text.encode("utf-8", "surrogatepass"))

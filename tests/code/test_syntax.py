@@ -129,7 +129,7 @@ PIECES = st.sampled_from([*WORDS, b"\xff", b"\xef\xbb\xbf"])
 SOURCES = st.one_of(st.binary(max_size=300), st.lists(PIECES, max_size=120).map(b"".join))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @example(source=b"\xef\xbb\xbfx = 1", language="Python", using=INSTALLED[0])
 @example(source=b"a<" * 3_000, language="Java", using=INSTALLED[-1])
 @given(source=SOURCES, language=st.sampled_from(PUBLISHED), using=st.sampled_from(INSTALLED))

@@ -120,7 +120,7 @@ def expected(rows: Sequence[tuple[str, str]]) -> dict[str, str]:
     group_rows=st.integers(1, 5),
     order=st.randoms(use_true_random=False),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_groups_do_not_depend_on_shards_partitions_batches_or_order(
     tmp_path_factory, rows, ends, partition_keys, at_once, batch_bytes, group_rows, order
 ):

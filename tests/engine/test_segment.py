@@ -261,7 +261,7 @@ rows_strategy = st.lists(
 
 
 @given(rows=rows_strategy, piece_rows=st.integers(1, 31))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_pieces_do_not_bear_on_any_byte(tmp_path_factory, rows, piece_rows):
     folder = tmp_path_factory.mktemp("pieces")
     for name, size in (("whole", 1_000), ("pieces", piece_rows)):
@@ -277,7 +277,7 @@ def test_pieces_do_not_bear_on_any_byte(tmp_path_factory, rows, piece_rows):
 
 
 @given(rows=rows_strategy, places=st.lists(st.integers(0, 30), max_size=5), order=st.randoms(use_true_random=False))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_neither_units_nor_the_order_of_rows_bear_on_what_is_published(tmp_path_factory, rows, places, order):
     folder = tmp_path_factory.mktemp("units")
     shuffled = order.sample(rows, len(rows))

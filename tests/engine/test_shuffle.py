@@ -178,7 +178,7 @@ def expected_smallest(rows: list[tuple[str, str]]) -> dict[str, str]:
     group_rows=st.integers(1, 5),
     order=st.randoms(use_true_random=False),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_decision_does_not_depend_on_shards_partitions_batches_or_order(
     tmp_path_factory, stage, expected, rows, places, num_partitions, group_rows, order
 ):

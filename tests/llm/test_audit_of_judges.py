@@ -335,7 +335,7 @@ PAIRS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(PAIRS, st.integers(0, 6))
 def test_tables_may_come_in_any_order(pairs: list[tuple[str, str, str, bool]], cut: int) -> None:
     rows = [

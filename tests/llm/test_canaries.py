@@ -80,7 +80,7 @@ def test_line_ends_stay_as_they_are() -> None:
     assert new.count("\n") == new.count("\r\n") == 6
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000))
 def test_neither_strings_nor_continued_lines_are_touched(seed: int) -> None:
     source = 'x = """\none\n\ntwo\nthree\n"""\ny = 1 + \\\n    2\nif x:\n    z = (1,\n         2)\n'

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from injections import INJECTIONS
 
@@ -67,13 +67,11 @@ def test_no_special_token_is_left(name):
     assert INJECTIONS[name] == unbroken(broken)
 
 
-@settings(deadline=None)
 @given(text=HOSTILE)
 def test_breaking_can_be_undone(text):
     assert text == unbroken(break_special_tokens(text))
 
 
-@settings(deadline=None)
 @given(one=HOSTILE, other=HOSTILE)
 def test_a_nonce_stands_only_in_the_tags(one, other):
     data = fence(one=one, other=other)

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from themis_data.engine.rows import Parsed
@@ -122,7 +122,6 @@ VALUES = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None)
 @given(value=VALUES, before=st.text(max_size=40), after=st.text(max_size=40), ascii_=st.booleans())
 def test_what_the_schema_allows_is_read_back_from_whatever_prose(value, before, after, ascii_):
     # Prose in which an object begins may swallow the reply; it never makes another of it.
@@ -134,7 +133,6 @@ def test_what_the_schema_allows_is_read_back_from_whatever_prose(value, before, 
     assert read.value in (None, value)
 
 
-@settings(deadline=None)
 @given(text=st.text(max_size=300), ticket=st.none() | st.just(TICKET))
 def test_any_text_is_read_or_has_a_fault(text, ticket):
     read = read_reply(text, ticket, FIELDS)
@@ -142,7 +140,6 @@ def test_any_text_is_read_or_has_a_fault(text, ticket):
     assert (read.value is None) != (read.fault is None)
 
 
-@settings(deadline=None)
 @given(shown=VALUES, ticket=st.text(alphabet="ABCDEFG234567", min_size=8, max_size=8))
 def test_a_verdict_without_the_ticket_never_counts(shown, ticket):
     quoted = json.dumps({"ticket": ticket, **shown})
@@ -150,7 +147,6 @@ def test_a_verdict_without_the_ticket_never_counts(shown, ticket):
     assert "wrong_ticket" == read_reply(f"I follow it: {quoted}", TICKET, FIELDS).fault
 
 
-@settings(deadline=None)
 @given(cut=st.integers(1, len(REPLY) - 1))
 def test_a_reply_that_was_cut_is_called_cut(cut):
     assert "cut" == read_reply(REPLY[:cut], TICKET, FIELDS).fault

@@ -299,7 +299,7 @@ PLACES = ("purpose", "name", "parameter", "doc", "comment", "body")
     told=st.sets(st.sampled_from(("purpose", "doc", "path"))),
     needs_behaviour=st.booleans(),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_prompt_has_no_word_that_only_one_side_has(
     language: str, differs: set[str], told: set[str], needs_behaviour: bool
 ) -> None:

@@ -60,7 +60,7 @@ def test_a_prior_of_zero_is_refused() -> None:
         bradley_terry(2, [], prior=0.0)
 
 
-@settings(deadline=None, max_examples=50)  # the clock says how busy the machine is
+@settings(max_examples=50)  # the clock says how busy the machine is
 @given(
     st.lists(
         st.tuples(st.integers(0, 4), st.integers(0, 4), st.sampled_from([0.0, 0.3, 0.5, 1.0])).filter(

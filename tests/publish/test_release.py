@@ -138,7 +138,7 @@ def test_rows_of_a_shard_are_sorted_by_source_group_path_time_and_id(tmp_path: P
 
 
 @given(ends=st.lists(st.integers(0, 48), max_size=4), order=st.randoms(use_true_random=False))
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_the_bytes_do_not_depend_on_the_order_of_rows_or_shards(
     tmp_path_factory: pytest.TempPathFactory, ends: list[int], order
 ) -> None:

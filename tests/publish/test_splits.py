@@ -146,7 +146,7 @@ any_row = st.fixed_dictionaries(
 
 
 @given(st.lists(any_row, min_size=1, max_size=40))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_no_repository_problem_or_version_is_in_two_splits(tmp_path_factory: pytest.TempPathFactory, rows) -> None:
     folder = tmp_path_factory.mktemp("any")
     found = split_of(assigned(folder, *rows, splits={"train": 0.6, "test": 0.4}))

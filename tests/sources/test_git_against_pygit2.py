@@ -24,7 +24,7 @@ COMMITS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(COMMITS)
 def test_candidates_are_those_that_libgit2_finds(commits):
     with tempfile.TemporaryDirectory() as folder:

@@ -260,7 +260,7 @@ def test_a_pipe_is_not_waited_for(victim, memory, place):
     started = time.monotonic()
     mined = mine(victim.path, memory=memory, refs=("HEAD", "refs/heads/*"))
 
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
     assert mined.changes or mined.listing.unreadable or mined.listing.warnings
 
 

@@ -152,7 +152,7 @@ def test_settings_make_sense(wrong: dict[str, Any], message: str) -> None:
 SIZES = st.lists(st.sampled_from([LONGER, SHORTER, TIE, (500, 20), (20, 500)]), max_size=30)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SIZES, st.sampled_from([0.5, 0.55, 0.7]))
 def test_no_rule_on_the_difference_is_right_more_often(sizes: list[tuple[int, int]], accuracy: float) -> None:
     stage = BalanceLengths(max_accuracy=accuracy, **LOSE_ALL)
@@ -163,7 +163,7 @@ def test_no_rule_on_the_difference_is_right_more_often(sizes: list[tuple[int, in
         assert max(right, len(left) - right) <= accuracy * len(left) + 1e-9
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SIZES, st.integers(0, 30))
 def test_another_row_moves_at_most_two_others(sizes: list[tuple[int, int]], place: int) -> None:
     stage = BalanceLengths(**LOSE_ALL)

@@ -98,7 +98,7 @@ def test_better_evidence_can_resolve_a_contradiction(tmp_path: Path) -> None:
         st.tuples(st.sampled_from("abcd"), st.sampled_from("abcd"), st.sampled_from([FAST, CLEAN])), max_size=9
     )
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_what_is_kept_has_no_circle_and_what_is_dropped_was_in_one(tmp_path_factory, edges) -> None:
     rows = [(str(n), *one) for n, one in enumerate(edges) if one[0] != one[1]]
     found = dropped(tmp_path_factory.mktemp("circles"), DropConflictingPairs(), pairs(*(edge(*one) for one in rows)))

@@ -262,7 +262,7 @@ row = st.fixed_dictionaries(
 )
 
 
-@settings(deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(
     st.lists(row, min_size=1, max_size=6), st.randoms(use_true_random=False), st.lists(st.integers(0, 6), max_size=2)
 )

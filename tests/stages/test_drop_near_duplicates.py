@@ -151,7 +151,7 @@ def test_a_text_that_very_many_rows_have_leaves_one(tmp_path: Path) -> None:
     ends=st.lists(st.integers(0, 12), max_size=2),
     order=st.randoms(use_true_random=False),
 )
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_of_equal_texts_the_earliest_stays_for_any_rows_order_and_shards(
     tmp_path_factory: pytest.TempPathFactory, texts: list[int], times: list[int], ends: list[int], order
 ) -> None:

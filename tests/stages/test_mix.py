@@ -340,7 +340,7 @@ row = st.fixed_dictionaries(
     ends=st.lists(st.integers(0, 20), max_size=3),
     order=st.randoms(use_true_random=False),
 )
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 def test_what_stays_does_not_depend_on_order_or_shards(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict], ends: list[int], order
 ) -> None:

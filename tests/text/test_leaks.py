@@ -135,7 +135,7 @@ text = st.text(st.sampled_from("ab_A .(\n\"'`1é"), max_size=40)
 
 
 @given(text, text, text, text)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_texts_give_a_leak_or_none(prompt: str, chosen: str, rejected: str, message: str) -> None:
     found = leak(prompt, chosen=chosen, rejected=rejected, message=message)
 
@@ -143,7 +143,7 @@ def test_any_texts_give_a_leak_or_none(prompt: str, chosen: str, rejected: str, 
 
 
 @given(text, text)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_equal_sides_leak_nothing_of_themselves(prompt: str, side: str) -> None:
     assert None is leak(prompt, chosen=side, rejected=side, message="", kinds=("line", "code", "literal", "identifier"))
 
@@ -154,7 +154,7 @@ words = st.sampled_from(["alpha", "beta", "gamma", "delta", "x1", "(", ")", "=",
 @given(
     st.lists(words, min_size=4, max_size=12), st.sampled_from([str.upper, str.lower, lambda s: s.replace(" ", "  ")])
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_a_changed_line_is_found_in_any_case_and_spacing(tokens: list[str], change) -> None:
     line = " ".join(["start", *tokens, "end"])
 

@@ -13,7 +13,7 @@ import pytest
 import xxhash
 from builds import ENVIRONMENT
 from datasketch import MinHash
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from themis_data.text import minhash
@@ -125,7 +125,6 @@ def test_every_white_space_character_is_known() -> None:
     st.sampled_from([1, 7, 16, 100, 128]),
     st.sampled_from([0, 1, 2**32 - 1]),
 )
-@settings(deadline=None)
 def test_a_signature_is_the_one_datasketch_computes(
     texts: list[str], size: int, tokens, hash_function, permutations: int, seed: int
 ) -> None:
@@ -154,7 +153,6 @@ def test_a_signature_is_the_one_datasketch_computes(
 @example(
     [b"\x80", b"a\x80b", b"\xe3\x80", b"\xc2", "\udcff x".encode("utf-8", "surrogatepass"), b"\0"], 5, "words", "xxh32"
 )
-@settings(deadline=None)
 def test_bytes_that_are_no_text_have_the_same_signature_too(
     texts: list[bytes], size: int, tokens, hash_function
 ) -> None:
@@ -242,7 +240,6 @@ def test_a_shingle_of_nothing_is_an_error() -> None:
 
 
 @given(st.lists(codes, min_size=1, max_size=6), sizes, any_tokens)
-@settings(deadline=None)
 def test_hashes_are_as_many_as_the_shingles_and_similarities_are_those_of_the_sets(
     texts: list[str], size: int, tokens
 ) -> None:
@@ -339,7 +336,6 @@ def test_the_banding_of_published_settings_is_the_one_datasketch_chooses(
 
 
 @given(st.lists(st.lists(st.integers(0, 2), min_size=7, max_size=7), min_size=1, max_size=8))
-@settings(deadline=None)
 def test_keys_are_equal_where_the_values_of_the_same_band_are(signed: list[list[int]]) -> None:
     keys = band_keys(np.array(signed, np.uint32), 3, 2)
 

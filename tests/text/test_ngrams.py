@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from themis_data.text.ngrams import find_ngrams, ngram_hashes, ngram_set, ngrams, words
@@ -31,7 +31,6 @@ def found_by_kernel(given_texts: list[str], known: list[str], n: int, min_words:
     return found
 
 
-@settings(deadline=None)  # the first call loads the compiled code
 @given(st.lists(texts, max_size=4), st.lists(texts, max_size=4), sizes, st.integers(0, 4))
 @example(["a b c d"], ["x a b c", "A_b!C"], 3, 1)
 def test_what_is_found_is_what_a_set_of_strings_finds(given_texts, known, n, min_words):
