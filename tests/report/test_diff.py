@@ -17,7 +17,7 @@ from themis_data.fingerprint import pair_id
 from themis_data.manifest import ShardRecord, read_record, write_record
 from themis_data.publish.layouts import layout
 from themis_data.publish.release import release
-from themis_data.report.diff import diff, print_diff
+from themis_data.report.diff import _accuracies, _differences, diff, print_diff
 from themis_data.schema import schema
 
 KINDS = ("added", "removed", "relabelled", "swapped", "changed", "moved", "new_id")
@@ -318,6 +318,18 @@ def test_what_the_manifests_say_otherwise_is_listed(tmp_path, real):
     assert {"what": "[all/all/all].pairs", "before": 10, "after": 9} in report["audit"]
     assert {"what": "license.MIT", "before": 10, "after": 9} in report["counts"]
     assert {"what": "default.rows", "before": 10, "after": 9} in report["configurations"]
+
+
+def test_of_the_audit_people_are_told_the_accuracies_alone():
+    def said(accuracy):
+        return [{"source": "all", "criterion": "all", "language": "C", "pairs": 300,
+                 "measures": [{"name": "surface", "accuracy": accuracy, "low": accuracy - 0.1}]}]  # fmt: skip
+
+    entries = _differences(said(0.5), said(0.6))
+    assert ["[all/all/C].measures[surface].accuracy", "[all/all/C].measures[surface].low"] == [
+        entry["what"] for entry in entries
+    ]
+    assert [{"what": "all/all/C: surface", "before": 0.5, "after": 0.6}] == _accuracies(entries)
 
 
 def test_a_configuration_that_one_version_lacks_is_named(tmp_path, real):

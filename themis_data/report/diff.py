@@ -3,6 +3,7 @@
 Rows are compared by 64-bit hashes of their columns, a row group at a time; values are read of listed rows alone.
 """
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -420,6 +421,7 @@ def _funnel(manifest: Mapping[str, Any]) -> Any:
     return steps
 
 
+_ACCURACY = re.compile(r"\[(.+)\]\.measures\[(.+)\]\.accuracy")
 _PARTS: dict[str, Any] = {
     "settings": _settings,
     "sources": lambda manifest: manifest["sources"],
@@ -531,8 +533,9 @@ def print_diff(report: Mapping[str, Any]) -> None:
     if report["not_compared"]:
         say(out, f"not compared, as one of them lacks it: {', '.join(map(visible, report['not_compared']))}", LOUD)
     for name in _PARTS:
-        if report[name]:
-            _print_differences(out, name, report[name])
+        shown = _accuracies(report[name]) if name == "audit" else report[name]
+        if shown:
+            _print_differences(out, name, shown)
     say(out, "")
     say(out, f"suggested: {report['suggested']}")
     say(out, visible(report["changelog"]), SOFT)
@@ -590,6 +593,12 @@ def _print_kind(out: Console, kind: str, rows: Mapping[str, Any]) -> None:
                 say(out, f"+ {visible(value['after'])}", GOOD, indent=6)
     if len(rows["listed"]) < rows["rows"]:
         say(out, f"and {rows['rows'] - len(rows['listed']):,} more (--full lists all)", SOFT, indent=2)
+
+
+def _accuracies(found: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Of what an audit says otherwise the accuracies, by slice and measure; all the rest is for scripts."""
+    named = [(_ACCURACY.fullmatch(entry["what"]), entry) for entry in found]
+    return [{**entry, "what": f"{match[1]}: {match[2]}"} for match, entry in named if match]
 
 
 def _print_differences(out: Console, name: str, found: Sequence[Mapping[str, Any]]) -> None:
