@@ -33,7 +33,7 @@ from themis_data.engine.rows import Complete, Rows
 from themis_data.fingerprint import WHERE_IT_RUNS, step_fingerprint
 from themis_data.llm.audit import Limits
 from themis_data.llm.rules import Rules
-from themis_data.lookup import find, known_modules, shipped_folder
+from themis_data.lookup import find, known_modules, known_pipelines, shipped_folder
 from themis_data.pipeline import PHASES, load_pipeline, tracks
 from themis_data.plan import plan
 from themis_data.publish.layouts import known_layouts, layout
@@ -43,7 +43,7 @@ from themis_data.yaml_file import read_yaml
 STAGES, SOURCES, PIPELINES = (
     known_modules("stages"),
     known_modules("sources"),
-    sorted(path.stem for path in shipped_folder("pipelines").glob("*.yaml")),
+    known_pipelines(),
 )
 HEAVY = (
     *("ray", "torch", "vllm", "transformers", "datasets", "pandas", "numba", "sklearn"),

@@ -9,7 +9,7 @@ import yaml
 
 from themis_data.engine.rows import ByKey, Rows
 from themis_data.errors import PipelineError
-from themis_data.lookup import shipped_folder
+from themis_data.lookup import known_pipelines
 from themis_data.pipeline import Step, _segments, load_pipeline, tracks
 
 CHANGES = {
@@ -365,7 +365,7 @@ def test_an_override_that_is_no_yaml_says_so(tmp_path):
     refused(tmp_path, r"--set 'keep_sizes.max_bytes=\[': not YAML", "keep_sizes.max_bytes=[")
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in shipped_folder("pipelines").glob("*.yaml")))
+@pytest.mark.parametrize("name", known_pipelines())
 def test_every_shipped_pipeline_loads(name):
     assert name == load_pipeline(name).name
 
@@ -513,3 +513,8 @@ def test_the_order_of_steps_matters(tmp_path):
 
     assert before[0].fingerprint == after[0].fingerprint
     assert before[1].fingerprint != after[1].fingerprint
+
+
+def test_a_recipe_of_training_is_no_pipeline():
+    with pytest.raises(PipelineError, match="'themis train'"):
+        load_pipeline("reward_tiny")

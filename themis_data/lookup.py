@@ -62,6 +62,12 @@ def find(package: str, name: str, attribute: str) -> type:
     return found
 
 
+def known_pipelines() -> tuple[str, ...]:
+    """Names of the shipped pipelines of data, sorted; recipes of training stand beside them as reward_NAME."""
+    names = (path.stem for path in shipped_folder("pipelines").glob("*.yaml"))
+    return tuple(sorted(name for name in names if not name.startswith("reward_")))
+
+
 def find_pipeline(name_or_path: str) -> Path:
     """The pipeline file: a shipped one by its bare name, any other by a path that ends in .yaml or .yml."""
     if name_or_path.endswith((".yaml", ".yml")):

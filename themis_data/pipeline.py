@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_origin
 
 from themis_data.engine.requests import Model
 from themis_data.engine.rows import Complete, Rows, Stage
@@ -18,7 +18,7 @@ from themis_data.lookup import find, find_pipeline, unknown
 from themis_data.publish.audit import MEASURES
 from themis_data.publish.layouts import known_layouts
 from themis_data.schema import schema
-from themis_data.yaml_file import parse_yaml, read_yaml, typed_value
+from themis_data.yaml_file import only_keys, parse_yaml, read_yaml, typed_settings, typed_value
 
 PHASES = ("mine", "dedupe", "parse_check", "generate", "label", "assemble")
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")  # names are folders and parts of file names
@@ -97,7 +97,9 @@ def load_pipeline(name_or_path: str, overrides: Sequence[str] = ()) -> Pipeline:
     path = find_pipeline(name_or_path)
     content = read_yaml(path)
     where = str(path)
-    _only_keys(content, {"name", "seed", "models", "branches", "merge", "write"}, where)
+    if "phases" in content:
+        raise PipelineError(f"{where}: a recipe of training and no pipeline of data; for it there is 'themis train'")
+    only_keys(content, {"name", "seed", "models", "branches", "merge", "write"}, where)
     if not isinstance(content.get("branches"), dict) or not content["branches"]:
         raise PipelineError(f"{where}: a pipeline has `branches`, each with a source")
     name, seed = content.get("name", path.stem), content.get("seed", 0)
@@ -147,13 +149,13 @@ def _raw_steps(content: dict[str, Any], where: str) -> list[_RawStep]:
             raise PipelineError(f"{where}: a branch cannot have the name 'merge': that is where the branches meet")
         if not isinstance(branch, dict) or "source" not in branch:
             raise PipelineError(f"{where}, branch {name!r}: a branch has a `source` and phases with steps")
-        _only_keys(branch, {"source", *PHASES}, f"{where}, branch {name!r}")
+        only_keys(branch, {"source", *PHASES}, f"{where}, branch {name!r}")
         for phase, entries in branch.items():
             of_branch = f"{where}, branch {name!r}, {phase}"
             listed = [entries] if phase == "source" else _listed(entries, of_branch)
             steps += [_raw_step(entry, name, phase, of_branch) for entry in listed]
     merge = content.get("merge", {})
-    _only_keys(merge, set(PHASES), f"{where}, merge")
+    only_keys(merge, set(PHASES), f"{where}, merge")
     for phase, entries in merge.items():
         of_merge = f"{where}, merge, {phase}"
         steps += [_raw_step(entry, None, phase, of_merge) for entry in _listed(entries, of_merge)]
@@ -202,14 +204,6 @@ def _raw_step(entry: Any, branch: str | None, phase: str, where: str) -> _RawSte
     _check_name(name, "a step's id", where)
     settings = {key: value for key, value in entry.items() if key not in ("use", "as")}
     return _RawStep(branch, phase, str(name), entry["use"], settings)
-
-
-def _only_keys(mapping: Any, allowed: set[str], where: str) -> None:
-    if not isinstance(mapping, dict):
-        raise PipelineError(f"{where}: expected a mapping, found {mapping!r}")
-    for key in mapping:
-        if key not in allowed:
-            raise PipelineError(f"{where}: " + unknown("key", str(key), allowed))
 
 
 def _override(steps: list[_RawStep], models: dict[str, dict[str, Any]], override: str, where: str) -> None:
@@ -264,23 +258,10 @@ def _fields(cls: type) -> dict[str, dataclasses.Field[Any]]:
 def _settings(cls: type, settings: Mapping[str, Any], where: str, models: Mapping[str, Model] | None = None) -> Any:
     """Build a settings dataclass from YAML values, with every type checked; a model is given by its name."""
 
-    known = _fields(cls)
-    if not isinstance(settings, Mapping):
-        raise PipelineError(f"{where}: expected a mapping, found {settings!r}")
-    for name in settings:
-        if name not in known:
-            raise PipelineError(f"{where}: " + unknown("setting", str(name), known))
-    hints = get_type_hints(cls, include_extras=True)
-    values = {}
-    for name, value in settings.items():
-        if _is_model(hints[name]):
-            values[name] = _named_models(value, models or {}, f"{where}: setting {name!r}", hints[name])
-            continue
-        values[name] = typed_value(hints[name], value, f"{where}: setting {name!r}")
-    try:
-        return cls(**values)
-    except (TypeError, ValueError) as error:
-        raise PipelineError(f"{where}: {error}") from error
+    def convert(hint: Any, value: Any, what: str) -> Any:
+        return _named_models(value, models or {}, what, hint) if _is_model(hint) else typed_value(hint, value, what)
+
+    return typed_settings(cls, settings, where, convert)
 
 
 def _plain(hint: Any) -> Any:

@@ -1,13 +1,15 @@
 """YAML as people mean it: a key given twice is an error, only `true` and `false` are booleans, and dates stay text."""
 
+import dataclasses
 import re
-from collections.abc import Hashable
+from collections.abc import Callable, Collection, Hashable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import yaml
 
 from themis_data.errors import PipelineError
+from themis_data.lookup import unknown
 
 
 class _Loader(yaml.SafeLoader):
@@ -61,3 +63,26 @@ def typed_value(hint: Any, value: Any, what: str) -> Any:
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
         raise PipelineError(f"{what} is {value!r}: {problems}") from error
+
+
+def only_keys(mapping: Any, allowed: Collection[str], where: str, kind: str = "key") -> None:
+    """Raises PipelineError where this is no mapping, or has a key that is not among the allowed ones."""
+    if not isinstance(mapping, Mapping):
+        raise PipelineError(f"{where}: expected a mapping, found {mapping!r}")
+    for key in mapping:
+        if key not in allowed:
+            raise PipelineError(f"{where}: " + unknown(kind, str(key), allowed))
+
+
+def typed_settings(cls: type, settings: Any, where: str, convert: Callable[[Any, Any, str], Any] = typed_value) -> Any:
+    """A settings dataclass out of plain values; `convert` makes of a hint, a value and what it is a value of that type.
+
+    Raises PipelineError for what is unknown, of another type, missing, or refused by the class.
+    """
+    hints = get_type_hints(cls, include_extras=True)
+    only_keys(settings, {one.name for one in dataclasses.fields(cls)}, where, "setting")
+    values = {name: convert(hints[name], value, f"{where}: setting {name!r}") for name, value in settings.items()}
+    try:
+        return cls(**values)
+    except (TypeError, ValueError) as error:
+        raise PipelineError(f"{where}: {error}") from error

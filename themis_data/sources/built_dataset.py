@@ -15,7 +15,7 @@ from themis_data.dataset import Version, open_version, read_batches, read_table
 from themis_data.engine.segment import Listing, Piece, Unit
 from themis_data.errors import ManifestError, SourceError
 from themis_data.fingerprint import digest, where_it_runs
-from themis_data.lookup import shipped_folder, unknown
+from themis_data.lookup import known_pipelines, unknown
 from themis_data.manifest import FileRecord
 from themis_data.schema import schema
 
@@ -106,8 +106,7 @@ class BuiltDataset:
         except ManifestError as error:
             if (path / "manifest.json").exists() or (path / "dataset" / "manifest.json").exists():
                 raise  # it is there, and broken
-            known = {file.stem for file in shipped_folder("pipelines").glob("*.yaml")}
-            pipeline = path.name if path.name in known else "PIPELINE"
+            pipeline = path.name if path.name in known_pipelines() else "PIPELINE"
             raise SourceError(
                 f"{self.dataset}: no finished data set is there, and a source never builds one; build it first:\n"
                 f"  themis build {pipeline} --out {self.dataset}"
