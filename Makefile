@@ -67,7 +67,7 @@ check: $(VENV)/dev
 
 ## test-train   the tests that need torch and trl (about 1 GB; choose the build of torch with PIP_OPTIONS and TORCH)
 test-train: $(VENV)/train
-	$(BIN)/pytest -q -m train
+	$(BIN)/pytest -q -n 2 --dist loadfile -m train
 
 ## test-vllm    the tests that start vLLM, on the CPU (3 GB to install, several minutes)
 test-vllm: $(VENV_VLLM)/done

@@ -62,3 +62,11 @@ class SandboxError(ThemisError, RuntimeError):
 
 class PublishError(ThemisError, RuntimeError):
     """A version may not be published, or did not arrive; nothing of it is tagged."""
+
+
+class TrainingError(ThemisError, RuntimeError):
+    """A model cannot be trained, resumed, exported or scored as asked; what was saved is still there."""
+
+
+class EvaluationError(ThemisError, ValueError):
+    """Pairs, scores or candidates cannot be read as any of the layouts that are known, or not be scored as asked."""
