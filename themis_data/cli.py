@@ -438,6 +438,107 @@ def doctor(
     raise typer.Exit(print_checked(check_sources(names or ())))
 
 
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe (reward_...) by name, or a path to a YAML file.")],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="PHASE.FIELD=VALUE, model=NAME or seed=NUMBER; may be repeated.")
+    ] = None,
+    phase: Annotated[str | None, typer.Option(help="Only this phase; all, in order, by default.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder; runs/RECIPE by default.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last whole checkpoint.")] = False,
+    cpu: Annotated[bool, typer.Option("--cpu", help="Leave GPUs alone.")] = False,
+    print_launch: Annotated[
+        bool, typer.Option("--print-launch", help="Print a batch script for Slurm that trains --phase on many GPUs.")
+    ] = False,
+    gpus_per_machine: Annotated[int, typer.Option(min=1, help="For --print-launch.")] = 8,
+) -> None:
+    """Fit a reward model to pairs of finished data sets; as it is, or under torchrun or accelerate launch."""
+    from themis_data.train.recipe import load_recipe
+
+    loaded = load_recipe(recipe, set_ or ())
+    phases = list(loaded.phases) if phase is None else [loaded.phase_named(phase)]
+    if print_launch:
+        from themis_data.train.launch import slurm_script
+
+        command = ["themis", "train", recipe, *(part for given in set_ or () for part in ("--set", given))]
+        command += [] if out is None else ["--out", str(out)]
+        print(slurm_script(loaded, phases[0], command, gpus_per_machine), end="")
+        return
+    try:
+        from themis_data.train.reward import fit
+    except ModuleNotFoundError as error:
+        from themis_data.errors import MissingExtra
+
+        raise MissingExtra(f"training needs {error.name}: pip install 'themis-data[train]'") from error
+    for name in phases:
+        print(fit(loaded, name, _run_folder(out, loaded.name), resume=resume, use_cpu=cpu or None))
+
+
+@app.command()
+def evaluate(
+    model: Annotated[
+        str | None, typer.Argument(help="A reward model: folder or Hub id of a sequence classifier with one label.")
+    ] = None,
+    pairs: Annotated[
+        str | None,
+        typer.Option(help="A file of pairs, a folder of Parquet files or a finished data set; PATH#CONFIG names one."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for results.json and scores.parquet of each mode.")] = None,
+    systems: Annotated[
+        str, typer.Option(help="System prompts, with commas: none, criterion (the pair's own), all (five), rows.")
+    ] = "criterion",
+    revision: Annotated[str | None, typer.Option(help="Commit of the model on the Hub.")] = None,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Chats are cut to this many tokens.")] = 4_096,
+    scores: Annotated[Path | None, typer.Option(help="Stored scores.parquet to sum up, in place of a model.")] = None,
+    against: Annotated[Path | None, typer.Option(help="scores.parquet of another model on the same pairs.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Accuracy of a reward model on pairs, by criterion, language and subset, with intervals; ties are wrong."""
+    from themis_data.evaluate.sheet import compare, read_scores, summarised
+    from themis_data.report.scores import print_comparison, print_sheet
+
+    if scores is not None:
+        stored = read_scores(scores)
+        results = {str(scores): summarised(stored)}
+        tables = {str(scores): stored}
+    else:
+        if model is None or pairs is None or out is None:
+            raise typer.BadParameter("give MODEL, --pairs and --out, or --scores")
+        results = _score_sheets(model, pairs, out, systems.split(","), revision, max_tokens)
+        tables = {mode: read_scores(out / mode / "scores.parquet") for mode in results}
+    compared = {} if against is None else {mode: compare(table, read_scores(against)) for mode, table in tables.items()}
+    if as_json:
+        _print_json({"results": results, "against": compared})
+        return
+    for mode, found in results.items():
+        print_sheet(mode, found)
+        if mode in compared:
+            print_comparison(compared[mode])
+
+
+def _score_sheets(
+    model: str, pairs: str, out: Path, modes: list[str], revision: str | None, max_tokens: int
+) -> dict[str, Any]:
+    """Results by mode of system prompts; the model is loaded once."""
+    from themis_data.errors import MissingExtra
+    from themis_data.evaluate.pair_sets import mode_named, read_pairs
+    from themis_data.evaluate.sheet import evaluate as evaluate_pairs
+    from themis_data.fingerprint import code_state
+
+    read, chosen = read_pairs(pairs), [mode_named(mode) for mode in modes]
+    for mode in chosen:
+        read.systems(mode)  # what is wrong with the pairs is said before a model is loaded
+    try:
+        from themis_data.evaluate.scoring import TransformersScorer
+
+        scorer = TransformersScorer(model, revision=revision, max_tokens=max_tokens)
+    except ModuleNotFoundError as error:
+        raise MissingExtra(f"scoring needs {error.name}: pip install 'themis-data[train]'") from error
+    described = {"model": model, "revision": scorer.revision, "max_tokens": max_tokens, "code": code_state()}
+    return {mode: evaluate_pairs(scorer, read, mode, out / mode, described=described) for mode in chosen}
+
+
 def _build(pipeline: "Pipeline", folder: Path, **settings: Any) -> "Built":
     from datetime import UTC, datetime
 

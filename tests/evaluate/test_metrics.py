@@ -1,0 +1,74 @@
+"""Figures of a score sheet, by hand and against scipy where it has the same."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from themis_data.evaluate.metrics import Scored, accuracy, compared, hits, spearman, summary
+
+
+def test_a_tie_is_wrong():
+    scored = Scored(np.array([1.0, 2.0, 2.0, 0.0]), np.array([0.0, 2.0, 1.0, 1.0]), None, {})
+    found = summary(scored)["overall"]
+
+    assert (0.5, 4, 1) == (found["accuracy"], found["count"], found["ties"])
+    assert (0.25, 0.5) == (found["score_diff_mean"], found["score_diff_median"])
+    assert found["score_diff_std"] == pytest.approx(0.8291561975888499)
+
+
+def test_slices_and_the_half_where_length_is_no_help():
+    scored = Scored(
+        np.array([1.0, 0.0, 1.0]),
+        np.array([0.0, 1.0, 0.0]),
+        np.array([5, 0, -3]),
+        {"aspect": ["A", "B", "B"], "language": [None, None, None]},
+    )
+    found = summary(scored)
+
+    assert {"A": 1.0, "B": 0.5} == {name: one["accuracy"] for name, one in found["by_aspect"].items()}
+    assert "by_language" not in found
+    assert (0.5, 2) == (found["chosen_not_longer"]["accuracy"], found["chosen_not_longer"]["count"])
+
+
+def test_the_interval_is_that_of_resampled_pairs():
+    right = np.arange(400) < 300
+    found = accuracy(right)
+    drawn = np.random.default_rng(1).choice(right, (4_000, 400)).mean(1)
+    low, high = np.percentile(drawn, [2.5, 97.5])
+
+    assert (0.75, 400) == (found.accuracy, found.count)
+    assert (low, high) == pytest.approx((found.low, found.high), abs=0.01)
+    assert found == accuracy(right)
+    assert accuracy(np.array([], dtype=bool)) is None
+
+
+def test_two_models_are_compared_pair_by_pair():
+    one = np.array([True] * 12 + [False] * 3 + [True] * 85)
+    other = np.array([False] * 12 + [True] * 3 + [True] * 85)
+    found = compared(one, other)
+
+    assert (0.09, 12, 3) == (found["difference"], found["only_first_right"], found["only_second_right"])
+    assert found["mcnemar_p"] == pytest.approx(stats.binomtest(3, 15).pvalue)
+    assert found["low"] < 0.09 < found["high"]
+    assert 1.0 == compared(one, one)["mcnemar_p"]
+
+
+def test_the_best_candidates_hold_one_that_passes_all_tests():
+    scores, passed = [0.9, 0.8, 0.7, 0.1], [0.5, 0.99, 1.0, 0.0]
+
+    assert [False, False, True, True] == [hits(scores, passed, at) for at in (1, 2, 3, 4)]
+    assert hits([1.0, 2.0], [0.5, 0.9], 2) is None
+    assert not hits([1.0, 1.0], [1.0, 0.0], 1)  # alike, so nothing was chosen
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.floats(-9, 9)), min_size=2, max_size=40))
+def test_rank_correlation_is_scipys(pairs):
+    one, other = zip(*pairs, strict=True)
+    found = spearman(one, other)
+
+    if len(set(one)) == 1 or len(set(other)) == 1:
+        assert found is None
+    else:
+        assert found == pytest.approx(stats.spearmanr(one, other).statistic, abs=1e-9)

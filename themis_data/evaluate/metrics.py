@@ -1,0 +1,141 @@
+"""What scores say: accuracy with intervals by slice, two models compared, ranking by pass rate."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
+
+_RESAMPLES = 2_000
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Share of pairs whose chosen side has the higher score, strictly: a tie is wrong. `low` and `high` are the 2.5 and
+    97.5 percentiles of 2,000 bootstrap resamples of the pairs (Efron, 1979), seeded; the share itself for one pair."""
+
+    accuracy: float
+    count: int
+    low: float
+    high: float
+
+
+def accuracy(right: Bools, seed: int = 0) -> Accuracy | None:
+    """Null where there are no pairs."""
+    count = len(right)
+    if not count:
+        return None
+    share = float(right.mean())
+    # A resample of n independent hits and misses is a binomial draw: the same distribution, without the indices.
+    drawn = np.random.default_rng(seed).binomial(count, share, _RESAMPLES) / count
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return Accuracy(share, count, float(low), float(high))
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Scores of a pair set, one row a pair; `length_difference` is chosen less rejected, in characters."""
+
+    chosen: Floats
+    rejected: Floats
+    length_difference: npt.NDArray[np.int64] | None
+    by: Mapping[str, Sequence[str | None]]  # aspect, language, subset: the value of each pair
+
+    @property
+    def right(self) -> Bools:
+        return self.chosen > self.rejected
+
+    def where(self, mask: Bools) -> "Scored":
+        lengths = None if self.length_difference is None else self.length_difference[mask]
+        kept = {
+            name: [value for value, stays in zip(values, mask, strict=True) if stays]
+            for name, values in self.by.items()
+        }
+        return Scored(self.chosen[mask], self.rejected[mask], lengths, kept)
+
+
+def summary(scored: Scored, seed: int = 0) -> dict[str, Any]:
+    """The published summary (overall, by_aspect, by_language, by_subset: accuracy, count and the score differences'
+    mean, median and standard deviation), and beside it intervals, ties, and the pairs whose chosen side is not longer.
+
+    The standard deviation is that of the population, as numpy's.
+    """
+    found: dict[str, Any] = {"overall": _slice(scored, seed)}
+    for name, values in scored.by.items():
+        slices = {}
+        for value in sorted({value for value in values if value is not None}):
+            slices[value] = _slice(scored.where(np.array([each == value for each in values])), seed)
+        if slices:
+            found[f"by_{name}"] = slices
+    if scored.length_difference is not None:
+        not_longer = scored.where(scored.length_difference <= 0)
+        found["chosen_not_longer"] = _slice(not_longer, seed) if len(not_longer.right) else None
+    return found
+
+
+def _slice(scored: Scored, seed: int) -> dict[str, Any]:
+    found = accuracy(scored.right, seed)
+    if found is None:
+        raise ValueError("a slice without pairs has no accuracy")
+    difference = scored.chosen - scored.rejected
+    return {
+        "accuracy": found.accuracy,
+        "accuracy_low": found.low,
+        "accuracy_high": found.high,
+        "count": found.count,
+        "ties": int((difference == 0).sum()),
+        "score_diff_mean": float(difference.mean()),
+        "score_diff_median": float(np.median(difference)),
+        "score_diff_std": float(difference.std()),
+    }
+
+
+def compared(one: Bools, other: Bools, seed: int = 0) -> dict[str, Any]:
+    """Two models on the same pairs: the difference of their accuracies (first less second) with a bootstrap interval
+    over pairs, and the exact two-sided p of McNemar's test, which looks at pairs that only one has right."""
+    only_one, only_other = int((one & ~other).sum()), int((~one & other).sum())
+    count, differing = len(one), only_one + only_other
+    shares = [only_one / count, only_other / count, 1 - differing / count]
+    drawn = np.random.default_rng(seed).multinomial(count, shares, _RESAMPLES)
+    low, high = np.percentile((drawn[:, 0] - drawn[:, 1]) / count, [2.5, 97.5])
+    tail = sum(math.comb(differing, k) for k in range(min(only_one, only_other) + 1))
+    return {
+        "count": count,
+        "difference": (only_one - only_other) / count,
+        "low": float(low),
+        "high": float(high),
+        "only_first_right": only_one,
+        "only_second_right": only_other,
+        "mcnemar_p": min(1.0, 2 * tail / 2**differing),
+    }
+
+
+def hits(scores: Sequence[float], passed: Sequence[float], at: int) -> bool | None:
+    """Whether one of the `at` best-scored candidates passes all tests (a pass rate of 1); null where none of all does.
+
+    Among equal scores the worse candidate comes first, so that a model which scores all alike wins nothing by it.
+    """
+    if max(passed, default=0.0) < 1.0:
+        return None
+    best = sorted(zip(scores, passed, strict=True), key=lambda each: (-each[0], each[1]))[:at]
+    return any(rate >= 1.0 for _, rate in best)
+
+
+def spearman(one: Sequence[float], other: Sequence[float]) -> float | None:
+    """Rank correlation, ties at their mean rank; null where a side has one value only."""
+    first, second = _ranks(one), _ranks(other)
+    if first.std() == 0 or second.std() == 0:
+        return None
+    return float(np.corrcoef(first, second)[0, 1])
+
+
+def _ranks(values: Sequence[float]) -> Floats:
+    _, places, counts = np.unique(np.asarray(values, dtype=np.float64), return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    ranks: Floats = ((ends - counts + 1 + ends) / 2)[places]
+    return ranks

@@ -1,0 +1,116 @@
+"""The score sheet of a model on a pair set: scores.parquet and results.json, in the layout that is published.
+
+scores.parquet   id, subset, aspect, language, chosen_score, rejected_score, correct, score_diff: one row a pair
+results.json     overall, by_aspect, by_language, by_subset: accuracy, count, score_diff_mean, _median and _std; beside
+                 them intervals, ties, the pairs whose chosen side is not longer, and what was scored and how
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from themis_data.errors import EvaluationError
+from themis_data.evaluate.metrics import Scored, compared, summary
+from themis_data.evaluate.pair_sets import Mode, PairSet
+from themis_data.evaluate.scoring import Chat, Scores
+from themis_data.manifest import write_atomically
+
+_BY: Final = ("aspect", "language", "subset")
+_NEEDED: Final = ("id", "chosen_score", "rejected_score")
+
+
+class Scorer(Protocol):
+    """What gives chats a reward."""
+
+    def score(self, chats: list[Chat]) -> Scores: ...
+
+
+def evaluate(
+    scorer: Scorer, pairs: PairSet, mode: Mode, folder: Path, *, described: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Score the pairs in one mode of system prompts and write both files; the results, as they stand in results.json.
+
+    `described` says of the model and the code what the record should hold.
+    """
+    systems = pairs.systems(mode)
+    columns = {name: pairs.table[name].to_pylist() for name in ("prompt", "chosen", "rejected")}
+    chats = [
+        Chat(system, prompt, answer)
+        for side in ("chosen", "rejected")
+        for system, prompt, answer in zip(systems, columns["prompt"], columns[side], strict=True)
+    ]
+    found = scorer.score(chats)
+    chosen, rejected = np.split(found.rewards, 2)
+    kept = {name: pairs.table[name] for name in ("id", "subset", "aspect", "language")}
+    scores = pa.table(
+        {
+            **kept,
+            "chosen_score": chosen,
+            "rejected_score": rejected,
+            "correct": chosen > rejected,
+            "score_diff": chosen - rejected,
+        }
+    )
+    lengths = [len(c) - len(r) for c, r in zip(columns["chosen"], columns["rejected"], strict=True)]
+    results = {
+        **summary(_scored(scores, np.array(lengths))),
+        "record": {**described, "pairs": pairs.name, "system_prompts": mode, "sides_cut": int(found.is_cut.sum())},
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    pq.write_table(scores, folder / "scores.parquet", compression="zstd")
+    write_atomically(folder / "results.json", (json.dumps(results, indent=1) + "\n").encode())
+    return results
+
+
+def read_scores(file: Path) -> pa.Table:
+    """A stored scores.parquet. Raises EvaluationError where it is none."""
+    try:
+        scores = pq.read_table(file, partitioning=None)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise EvaluationError(f"{file}: no scores that can be read: {error}") from error
+    lacking = [name for name in _NEEDED if name not in scores.column_names]
+    if lacking:
+        raise EvaluationError(f"{file}: no column {', '.join(lacking)}; found {scores.column_names}")
+    if any(scores[name].null_count for name in _NEEDED):
+        raise EvaluationError(f"{file}: a row without {' or '.join(_NEEDED)}")
+    return scores
+
+
+def summarised(scores: pa.Table) -> dict[str, Any]:
+    """The summary of stored scores; without the texts nothing is known of lengths."""
+    return summary(_scored(scores, None))
+
+
+def compare(one: pa.Table, other: pa.Table) -> dict[str, Any]:
+    """Two models on the same pairs, joined by id. Raises EvaluationError where the pairs are not the same."""
+    first, second = (
+        dict(
+            zip(
+                scores["id"].to_pylist(),
+                pc.greater(scores["chosen_score"], scores["rejected_score"]).to_pylist(),
+                strict=True,
+            )
+        )
+        for scores in (one, other)
+    )
+    if len(first) < len(one) or len(second) < len(other):
+        raise EvaluationError("an id stands twice in the scores, so that pairs cannot be told apart")
+    if first.keys() != second.keys():
+        differing = sorted(first.keys() ^ second.keys())
+        raise EvaluationError(
+            f"the scores are of different pairs: {len(differing)} ids are in one only, as {differing[:3]}"
+        )
+    ids = sorted(first)
+    return compared(np.array([first[id_] for id_ in ids]), np.array([second[id_] for id_ in ids]))
+
+
+def _scored(scores: pa.Table, lengths: Any) -> Scored:
+    by = {name: scores[name].to_pylist() for name in _BY if name in scores.column_names}
+    chosen, rejected = (scores[name].to_numpy().astype(np.float64) for name in ("chosen_score", "rejected_score"))
+    return Scored(chosen, rejected, lengths, by)
