@@ -617,6 +617,8 @@ def test_fragments_differ_in_what_the_files_differ_in(language: str, edits: list
         here = place % len(lines)
         if lines[here].startswith("#"):
             continue  # a directive without its partner may parse and still be another one's in the fragment
+        if language == "Ruby" and lines[here].strip() == "end":
+            continue  # the grammar finds no error in a file with one too many
         lines[here : here + 1] = {"drop": [], "twice": [lines[here]] * 2, "other": ["1;"]}[how]
     new = "\n".join(lines)
     made = cut_of(old, new, language)

@@ -7,14 +7,12 @@ and why. It is named by the digest of everything its content depends on, so that
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import datasets
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
 
 from themis_data.dataset import Version, open_version, read_batches
 from themis_data.errors import ManifestError, TrainingError
@@ -22,8 +20,12 @@ from themis_data.fingerprint import digest, uniform
 from themis_data.manifest import commit_file, read_record, temporary_beside, write_record
 from themis_data.schema import schema
 from themis_data.train.chats import Chats
-from themis_data.train.losses import IGNORED
 
+if TYPE_CHECKING:
+    import datasets
+    import torch
+
+IGNORED: Final = -100  # a label that is no part of the loss, as torch's cross entropy has it
 _VERSION: Final = 1  # of what the file holds
 _TOKENS: Final = pa.list_(pa.int32())
 _SCHEMA: Final = pa.schema(
@@ -61,8 +63,10 @@ class Tokenized:
         left_out = ", ".join(f"{count} {reason}" for reason, count in self.left_out.items() if count)
         return f"{self.pairs} pairs" + (f" (left out: {left_out})" if left_out else "")
 
-    def dataset(self) -> datasets.Dataset:
+    def dataset(self) -> "datasets.Dataset":
         """The pairs, memory-mapped; columns id, criterion, language, chosen_ids, rejected_ids, chosen_from, length."""
+        import datasets
+
         return datasets.Dataset.from_file(str(self.path)).with_format("numpy")
 
 
@@ -227,9 +231,11 @@ class Order:
             yield from step[np.argsort(self.lengths[step], kind="stable")].tolist()
 
 
-def collate(pairs: Sequence[Mapping[str, Any]], pad: int) -> dict[str, torch.Tensor]:
+def collate(pairs: Sequence[Mapping[str, Any]], pad: int) -> "dict[str, torch.Tensor]":
     """A batch of n pairs: `input_ids` and `attention_mask` (2n, longest), chosen sides first, padded on the right, and
     `lm_labels` (n, longest), the tokens of the chosen answers, elsewhere -100."""
+    import torch
+
     sides = [np.asarray(pair[side], dtype=np.int64) for side in ("chosen_ids", "rejected_ids") for pair in pairs]
     longest = max(len(side) for side in sides)
     ids = np.full((len(sides), longest), pad, dtype=np.int64)

@@ -9,8 +9,6 @@ P is (r_c + r_r)^2 as the Themis paper prints it (`centering`), or (|r_c| + |r_r
 from torch import Tensor
 from torch.nn.functional import cross_entropy, logsigmoid
 
-IGNORED = -100  # a label that is no part of the loss, as torch's cross entropy has it
-
 
 def preference_sum(chosen: Tensor, rejected: Tensor) -> Tensor:
     """Sum of -log sigmoid(r_c - r_r) over pairs, in float32; both of shape (pairs,). Bradley and Terry, 1952."""

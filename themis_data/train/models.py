@@ -18,6 +18,7 @@ from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, PreTrainedTo
 from transformers.utils import ModelOutput
 
 from themis_data.errors import TrainingError
+from themis_data.train.batches import IGNORED
 from themis_data.train.chats import Chats, chats_of
 from themis_data.train.recipe import Model
 
@@ -144,7 +145,7 @@ def reward_class(config: type) -> Any:
             if lm_labels is None:
                 return Output(logits=self.score(last))
             labels = lm_labels[:, 1:]
-            counted = labels != -100
+            counted = labels != IGNORED
             lm_logits = self.lm_head(hidden[: len(labels), :-1][counted])
             return Output(logits=self.score(last), lm_logits=lm_logits, lm_labels=labels[counted])
 

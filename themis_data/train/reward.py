@@ -31,7 +31,7 @@ from trl import RewardConfig, RewardTrainer
 
 from themis_data.errors import TrainingError
 from themis_data.manifest import read_record, write_record
-from themis_data.train.batches import Limits, Order, collate, held_out_split, tokenized
+from themis_data.train.batches import IGNORED, Limits, Order, collate, held_out_split, tokenized
 from themis_data.train.losses import nll_sum, penalty_sum, preference_sum
 from themis_data.train.models import Loaded, export, load
 from themis_data.train.recipe import Phase, Recipe
@@ -171,7 +171,7 @@ class PairTrainer(RewardTrainer):
 
     def get_batch_samples(self, epoch_iterator: Iterator[Any], num_batches: int, device: Any) -> tuple[list[Any], None]:
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
-        counts = [[len(b["lm_labels"]), int((b["lm_labels"][:, 1:] != -100).sum())] for b in batches]
+        counts = [[len(b["lm_labels"]), int((b["lm_labels"][:, 1:] != IGNORED).sum())] for b in batches]
         totals = torch.tensor(counts, device=self.accelerator.device).sum(0, keepdim=True)
         self._step_pairs, self._step_tokens = self.accelerator.gather(totals).sum(0).tolist()
         return batches, None
