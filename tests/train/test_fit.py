@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -195,3 +196,30 @@ def test_held_out_pairs_are_looked_at_by_criterion(tmp_path):
     assert [3, 6] == [line["step"] for line in found]
     assert found[0]["eval_accuracy"] == found[0]["eval_accuracy/Runtime Efficiency"]
     assert 7 == found[0]["eval_pairs"]
+
+
+def test_the_card_says_what_it_is_made_of_and_its_code_runs(tmp_path, capsys):
+    from made_versions import made_rows, run_folder
+
+    from themis_data.train.recipe import load_recipe
+
+    pairs(tmp_path / "pairs")
+    run_folder(tmp_path / "others", made_rows(4), split="test")
+    own = PHASE | {"pairs": [str(tmp_path / "pairs"), str(tmp_path / "others")]}
+    recipe = load_recipe(str(recipe_file(tmp_path, first=own, second=own)))
+    from themis_data.train.reward import fit
+
+    for phase in recipe.phases:
+        model = fit(recipe, phase, tmp_path / "out", use_cpu=True)
+    text = (model / "README.md").read_text(encoding="utf-8")
+
+    assert "# small, after second\n" in text
+    assert ["## Phase first", "## Phase second"] == [line for line in text.splitlines() if line.startswith("## Phase")]
+    assert 2 == text.count("| made | dev | 24 | ") == text.count("| made | dev | 4 | ")
+    assert 2 == text.count("Trained on 24 pairs; held out: 4 pairs.")
+    assert 2 == text.count("| Runtime Efficiency | ")
+    assert "| peak_rate | 0.01 |" in text
+    assert 12 == len(re.findall(r"(?m)^\| [1-6] \| \d", text))  # six steps of either phase
+    capsys.readouterr()
+    exec(text.split("```python\n")[1].split("```")[0].replace("FOLDER", repr(str(model))))
+    assert float(capsys.readouterr().out)

@@ -9,9 +9,9 @@ from themis_data.publish.asked import asked
 from themis_data.publish.audit import ALL, balanced
 from themis_data.publish.gates import gates
 from themis_data.publish.layouts import features, layout, main
-from themis_data.publish.markdown import render
 from themis_data.publish.quotas import quotas
 from themis_data.schema import schema
+from themis_data.text.markdown import render
 
 _LANGUAGE_TAG = "en"  # of the prompts
 _SIZES = (
@@ -30,7 +30,7 @@ def card(manifest: Mapping[str, Any]) -> str:
     # The margins always, and of the rest what was measured.
     slices = [a for a in manifest["audit"] if a["language"] == ALL == a["source"] or _is_measured(a)]
     return render(
-        "card",
+        Path(__file__).parent / "card.md.j2",
         manifest=manifest,
         size=size,
         language=_LANGUAGE_TAG,

@@ -9,9 +9,9 @@ import polars as pl
 
 from themis_data.dataset import write_tables
 from themis_data.manifest import write_atomically
-from themis_data.publish.markdown import render
 from themis_data.publish.published import Document, document
 from themis_data.schema import schema
+from themis_data.text.markdown import render
 
 NOTICE, ATTRIBUTION = "NOTICE.md", "attribution.parquet"
 # What NOTICE.md names at most; the rest is counted there and stands in attribution.parquet.
@@ -83,7 +83,7 @@ def notice(manifest: Mapping[str, Any], table: pl.DataFrame, wrote: Sequence[tup
     )
     shown = licenses[:_MAX_LICENSES]
     return render(
-        "notice",
+        Path(__file__).parent / "notice.md.j2",
         manifest=manifest,
         sections=[_section(table, name, kind) for name, kind, _ in shown],
         licenses_left=len(licenses) - len(shown),

@@ -17,7 +17,7 @@ import signal
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from trl import RewardConfig, RewardTrainer
 from themis_data.errors import TrainingError
 from themis_data.manifest import read_record, write_record
 from themis_data.train.batches import IGNORED, Limits, Order, collate, held_out_split, tokenized
+from themis_data.train.card import METRICS, RECORD, about, card
 from themis_data.train.losses import nll_sum, penalty_sum, preference_sum
 from themis_data.train.models import Loaded, export, load
 from themis_data.train.recipe import Phase, Recipe
@@ -76,7 +77,9 @@ def fit(recipe: Recipe, phase_name: str, out: Path, *, resume: bool = False, use
             held_out = tokenized(phase.pairs, split, loaded.chats, out / "tokens", drawn)
     if process.is_main_process:
         _say(f"{phase_name}: {pairs} to train on; held out: {held_out or 'none'}")
-        _claim(folder, {**recipe.until(phase_name), "pairs": pairs.path.parent.name}, resume)
+        identity = {**recipe.until(phase_name), "tokens": pairs.path.parent.name}
+        found = about(recipe, phase_name, loaded.revision, str(pairs), str(held_out) if held_out else None)
+        _claim(folder, {"identity": identity, "about": found}, resume)
     process.wait_for_everyone()
 
     trainer = PairTrainer(
@@ -119,7 +122,7 @@ def fit(recipe: Recipe, phase_name: str, out: Path, *, resume: bool = False, use
     trainer.train(resume_from_checkpoint=str(last) if last else None)
     if held_out:
         trainer.evaluate()
-    trainer.write_model(folder / "model")
+    trainer.write_model(folder / "model", partial(card, recipe, phase_name, out))
     return folder / "model"
 
 
@@ -268,14 +271,15 @@ class PairTrainer(RewardTrainer):
         self.model.train()
         return metrics
 
-    def write_model(self, folder: Path) -> None:
-        """The export, whole or not at all; every process takes part in gathering the weights."""
+    def write_model(self, folder: Path, card: Callable[[], str]) -> None:
+        """The export with its card, whole or not at all; every process takes part in gathering the weights."""
         state = self.accelerator.get_state_dict(self.model_wrapped)
         if self.accelerator.is_main_process:
             model = self.accelerator.unwrap_model(self.model_wrapped)
             scratch = folder.with_name(f".{folder.name}.tmp")
             shutil.rmtree(scratch, ignore_errors=True)
             export(state, model.config, self.processing_class, scratch)
+            (scratch / "README.md").write_text(card(), encoding="utf-8")
             scratch.rename(folder)
         self.accelerator.wait_for_everyone()
 
@@ -284,7 +288,7 @@ class _Records(transformers.TrainerCallback):
     """One JSON line a step in metrics.jsonl, one readable line on the console, and the mark of a whole checkpoint."""
 
     def __init__(self, folder: Path) -> None:
-        self.file = folder / "metrics.jsonl"
+        self.file = folder / METRICS
         self.started: tuple[float, int] | None = None
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -360,10 +364,10 @@ def _say(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
-def _claim(folder: Path, identity: dict[str, Any], resume: bool) -> None:
+def _claim(folder: Path, content: dict[str, Any], resume: bool) -> None:
     """Make the folder this run's. What no checkpoint is whole in goes; what another recipe left is refused."""
-    record = folder / "phase.json"
-    if record.is_file() and read_record(record) != json.loads(json.dumps(identity)):
+    record = folder / RECORD
+    if record.is_file() and read_record(record)["identity"] != json.loads(json.dumps(content["identity"])):
         raise TrainingError(f"{folder} holds another recipe or other pairs; take another --out, or remove it")
     last = last_checkpoint(folder / "checkpoints")
     if last and not resume:
@@ -371,4 +375,4 @@ def _claim(folder: Path, identity: dict[str, Any], resume: bool) -> None:
     for path in folder.glob("checkpoints/checkpoint-*"):
         if not (path / _COMPLETE).is_file():
             shutil.rmtree(path)
-    write_record(record, identity)
+    write_record(record, content)

@@ -5,10 +5,10 @@ from pathlib import Path
 import jinja2
 
 
-def render(template: str, **values: object) -> str:
-    """The text of `TEMPLATE.md.j2` in this folder. What comes from data goes through the filter `cell` there."""
+def render(template: Path, **values: object) -> str:
+    """The text of a template (a file NAME.md.j2). What comes from data goes through the filter `cell` there."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader(template.parent),
         undefined=jinja2.StrictUndefined,
         keep_trailing_newline=True,
         trim_blocks=True,
@@ -16,7 +16,7 @@ def render(template: str, **values: object) -> str:
         autoescape=False,  # noqa: S701  Markdown, not HTML
     )
     environment.filters["cell"] = cell
-    return environment.get_template(f"{template}.md.j2").render(**values)
+    return environment.get_template(template.name).render(**values)
 
 
 def cell(text: object) -> str:
