@@ -465,12 +465,8 @@ def train(
         command += [] if out is None else ["--out", str(out)]
         print(slurm_script(loaded, phases[0], command, gpus_per_machine), end="")
         return
-    try:
+    with _train_extra("training"):
         from themis_data.train.reward import fit
-    except ModuleNotFoundError as error:
-        from themis_data.errors import MissingExtra
-
-        raise MissingExtra(f"training needs {error.name}: pip install 'themis-data[train]'") from error
     for name in phases:
         print(fit(loaded, name, _run_folder(out, loaded.name), resume=resume, use_cpu=cpu or None))
 
@@ -521,7 +517,6 @@ def _score_sheets(
     model: str, pairs: str, out: Path, modes: list[str], revision: str | None, max_tokens: int
 ) -> dict[str, Any]:
     """Results by mode of system prompts; the model is loaded once."""
-    from themis_data.errors import MissingExtra
     from themis_data.evaluate.pair_sets import mode_named, read_pairs
     from themis_data.evaluate.sheet import evaluate as evaluate_pairs
     from themis_data.fingerprint import code_state
@@ -529,14 +524,23 @@ def _score_sheets(
     read, chosen = read_pairs(pairs), [mode_named(mode) for mode in modes]
     for mode in chosen:
         read.systems(mode)  # what is wrong with the pairs is said before a model is loaded
-    try:
+    with _train_extra("scoring"):
         from themis_data.evaluate.scoring import TransformersScorer
 
         scorer = TransformersScorer(model, revision=revision, max_tokens=max_tokens)
-    except ModuleNotFoundError as error:
-        raise MissingExtra(f"scoring needs {error.name}: pip install 'themis-data[train]'") from error
     described = {"model": model, "revision": scorer.revision, "max_tokens": max_tokens, "code": code_state()}
     return {mode: evaluate_pairs(scorer, read, mode, out / mode, described=described) for mode in chosen}
+
+
+@contextlib.contextmanager
+def _train_extra(what: str) -> Iterator[None]:
+    """Says which extra to install where a library that it has is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        from themis_data.errors import MissingExtra
+
+        raise MissingExtra(f"{what} needs {error.name}: pip install 'themis-data[train]'") from error
 
 
 def _build(pipeline: "Pipeline", folder: Path, **settings: Any) -> "Built":

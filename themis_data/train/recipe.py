@@ -69,7 +69,7 @@ class Phase:
     lm_weight: Annotated[float, "lambda, of the negative log-likelihood of the chosen answer, in nats"] = 0.0
     penalty: Annotated[Penalty, "which penalty of large rewards"] = "centering"
     penalty_weight: Annotated[float, "mu, of the penalty"] = 0.0
-    weight_decay: Annotated[float, "of AdamW; none on norms, biases and the reward head"] = 0.1
+    weight_decay: Annotated[float, "of AdamW; none on norms and biases"] = 0.1
     betas: Annotated[tuple[float, float], "of AdamW"] = (0.9, 0.95)
     epsilon: Annotated[float, "of AdamW"] = 1e-8
     max_norm: Annotated[float, "gradients are scaled down to this norm"] = 1.0

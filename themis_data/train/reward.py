@@ -144,7 +144,7 @@ class PairTrainer(RewardTrainer):
         held_out: datasets.Dataset | None,
         settings: RewardConfig,
     ) -> None:
-        self.phase, self.chats, self.folder = phase, loaded.chats, folder
+        self.phase, self.folder = phase, folder
         self._step_pairs = self._step_tokens = 1
         super().__init__(
             model=loaded.model,
