@@ -67,6 +67,11 @@ class Schema:
     columns: tuple[Column, ...]
 
     @property
+    def labels(self) -> dict[str, tuple[str, ...]]:
+        """What the numbers of a column of class labels stand for, in order, by the column's name."""
+        return {column.name: column.labels for column in self.columns if column.labels}
+
+    @property
     def names(self) -> list[str]:
         return [column.name for column in self.columns]
 

@@ -126,7 +126,7 @@ def _pairs(table: pa.Table, where: str) -> pa.Table:
     lacking = [name for name in _NEEDED if name not in table.column_names]
     if lacking:
         raise EvaluationError(f"{where}: no column {', '.join(lacking)}; found {table.column_names}")
-    labels = {column.name: column.labels for column in schema("published_default").columns if column.labels}
+    labels = schema("published_default").labels
     columns = {}
     for name in (*_NEEDED, *_OPTIONAL):
         if name not in table.column_names:

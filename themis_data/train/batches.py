@@ -162,7 +162,7 @@ def _demo_only(version: Version) -> set[str]:
 
 def _encoded(rows: pa.Table, chats: Chats, max_tokens: int, left_out: dict[str, int]) -> pa.Table:
     """Rows of the published layout as tokens; what is left out is added to the counts."""
-    labels = {column.name: column.labels for column in schema("published_default").columns if column.labels}
+    labels = schema("published_default").labels
     texts: list[str] = []
     usable: list[dict[str, Any]] = []
     for row in rows.to_pylist():

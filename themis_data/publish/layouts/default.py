@@ -10,9 +10,9 @@ from themis_data.schema import schema
 
 def convert(preferences: pa.Table) -> pa.Table:
     """Rows in the published layout. Rows in a language that the published label lacks are left out."""
-    columns = {column.name: column for column in schema("published_default").columns}
+    labels = schema("published_default").labels
     titles = {criterion.name: criterion.published_as for criterion in criteria.all_criteria().values()}
-    language = pc.index_in(preferences["language"], value_set=pa.array(columns["language"].labels))
+    language = pc.index_in(preferences["language"], value_set=pa.array(labels["language"]))
     aspects = pa.array([titles[name] for name in preferences["criterion"].to_pylist()], pa.string())
     table = schema("published_default").table(
         {
@@ -21,7 +21,7 @@ def convert(preferences: pa.Table) -> pa.Table:
             "chosen": preferences["chosen"],
             "rejected": preferences["rejected"],
             "language": language,
-            "aspect": pc.index_in(aspects, value_set=pa.array(columns["aspect"].labels)),
+            "aspect": pc.index_in(aspects, value_set=pa.array(labels["aspect"])),
             "source": preferences["source"],
             "idx": preferences["row_id"],
         }
