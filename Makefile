@@ -71,7 +71,7 @@ test-train: $(VENV)/train
 
 ## test-vllm    the tests that start vLLM, on the CPU (3 GB to install, several minutes)
 test-vllm: $(VENV_VLLM)/done
-	$(VLLM_BIN)/pytest -q -m vllm
+	$(VLLM_BIN)/pytest -q -m vllm tests/llm tests/evaluate
 
 ## test-crash   kill builds at 20 random moments, inline and on Ray, and compare what comes out
 test-crash: $(VENV)/dev

@@ -532,6 +532,57 @@ def _score_sheets(
     return {mode: evaluate_pairs(scorer, read, mode, out / mode, described=described) for mode in chosen}
 
 
+@app.command()
+def ablate(
+    pipeline: PipelineName,
+    out: Annotated[Path, typer.Option(help="Folder for the builds and ablation.json.")],
+    set_: Overrides = None,
+    step: Annotated[
+        list[str] | None,
+        typer.Option(help="Id of a step to leave out; may be repeated; all that drop rows by default."),
+    ] = None,
+    whole_only: Annotated[bool, typer.Option("--whole-only", help="Leave no step out.")] = False,
+    features: Annotated[
+        str, typer.Option(help="What models see: length, tokens (of the lines that differ), or a checkpoint folder.")
+    ] = "tokens",
+    max_tokens: Annotated[
+        int, typer.Option(min=1, help="Of a side, for a checkpoint; longer pairs are left out.")
+    ] = 512,
+    folds: Annotated[int, typer.Option(min=2, help="Parts that the repositories and problems are cut in.")] = 5,
+    try_folds: Annotated[int | None, typer.Option(min=1, help="Try the pairs of so many folds; of all.")] = None,
+    gold: Annotated[Path | None, typer.Option(help="gold.parquet of 'themis gold read': try these pairs too.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the folds and of what is drawn.")] = 0,
+    engine: Annotated[str, typer.Option(help="auto, inline or ray; the result is the same.")] = "auto",
+    as_json: Json = False,
+) -> None:
+    """Say what each step is worth: build without it, fit a small model on as many pairs, try both on unseen groups."""
+    from themis_data.evaluate.ablation import Trial
+    from themis_data.evaluate.ablation import ablate as compare
+    from themis_data.evaluate.features import features_named
+    from themis_data.manifest import write_record
+    from themis_data.pipeline import load_pipeline
+    from themis_data.report.ablation import print_ablation
+
+    def note(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    loaded = load_pipeline(pipeline, set_ or ())
+    with _train_extra("reading states"):
+        seen = features_named(features, out / "states", max_tokens=max_tokens, note=note)
+    trial = Trial(features=seen, folds=folds, tested=folds if try_folds is None else try_folds, seed=seed)
+    found = compare(
+        loaded,
+        out,
+        trial,
+        build=lambda variant, folder: _build(variant, folder, engine=engine),
+        steps=[] if whole_only else step,
+        gold=gold,
+        note=note,
+    )
+    write_record(out / "ablation.json", found)
+    _print_json(found) if as_json else print_ablation(found)
+
+
 @contextlib.contextmanager
 def _train_extra(what: str) -> Iterator[None]:
     """Says which extra to install where a library that it has is missing."""

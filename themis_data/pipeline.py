@@ -83,6 +83,22 @@ class Pipeline:
         """Every setting that bears on the result, defaults included, for the manifest."""
         return {step.id: {"use": step.use, **settings_that_matter(step.config)} for step in self.steps}
 
+    def without(self, step: str) -> "Pipeline":
+        """The pipeline as it is, one step left out. Raises PipelineError where there is none, or others need it."""
+        where = f"{self.path} without the step {step!r}"
+        known = [one for one in self.steps if one.phase != "source"]
+        found = next((one for one in known if one.id == step), None)
+        if found is None:
+            raise PipelineError(f"{self.path}: " + unknown("step", step, [one.id for one in known]))
+        branches = tuple(
+            dataclasses.replace(branch, steps=tuple(one for one in branch.steps if one is not found))
+            for branch in self.branches
+        )
+        merge = tuple(one for one in self.merge if one is not found)
+        left = dataclasses.replace(self, branches=branches, merge=merge)
+        _check(left, where)
+        return left
+
     @property
     def sha256(self) -> str:
         return hashlib.sha256(self.path.read_bytes()).hexdigest()

@@ -11,7 +11,8 @@ from scipy.sparse import csr_array
 
 from themis_data.errors import StageError
 from themis_data.fingerprint import uniform
-from themis_data.publish.audit import MEASURES, Measure, _logistic, audit, summary
+from themis_data.publish.audit import MEASURES, Measure, audit, summary
+from themis_data.publish.bradley_terry import fit
 from themis_data.publish.surface import differences
 
 
@@ -226,7 +227,7 @@ def test_weights_are_those_of_scikit_learn() -> None:
     reference = linear_model.LogisticRegression(fit_intercept=False, C=0.5, tol=1e-10, max_iter=1_000)
     expected = reference.fit(both, np.repeat([1, 0], len(x))).coef_[0]
 
-    assert expected == pytest.approx(_logistic(csr_array(x)), abs=1e-4)
+    assert expected == pytest.approx(fit(csr_array(x)), abs=1e-4)
 
 
 @pytest.mark.parametrize(("limit", "is_broken"), [(0.6, True), (0.9, False)])

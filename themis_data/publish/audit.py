@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from themis_data.errors import StageError
 from themis_data.fingerprint import uniform
 from themis_data.llm.agreement import wilson
+from themis_data.publish.bradley_terry import Floats, Ints, fit, folds
 from themis_data.publish.surface import FEATURES, differences
 
 ALL = "all"  # of a slice that is not cut by a column
@@ -27,9 +27,6 @@ MEASURES = ("length", "length_difference", "surface", "diff_tokens")
 of the difference; `surface` is a logistic regression on how the sides differ in what can be counted
 (`surface.FEATURES`), and `diff_tokens` one on the words and signs that one side has more often than the other in the
 lines that differ."""
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 
 _BY = ("source", "criterion", "language")
 _FOLDS = 5
@@ -229,7 +226,7 @@ def _audited(
 def _models(difference: Ints, group: Ints, rows: Ints, examples: _Examples) -> Iterator[Measure]:
     from scipy.sparse import csr_array  # dense products would start a thread a core, for microseconds of work each
 
-    fold = _folds(group, examples.draw_of_group)
+    fold = folds(group, examples.draw_of_group, _FOLDS)
     yield _measure("length_difference", _best_by_size(difference, fold), group)
     features = examples.features[rows]
     spread = np.sqrt((features**2).mean(axis=0))
@@ -244,16 +241,6 @@ def _models(difference: Ints, group: Ints, rows: Ints, examples: _Examples) -> I
     names = [examples.vocabulary[place] for place in used]
     right, weights = _cross_validated(tokens[:, used], fold)
     yield _measure("diff_tokens", right, group, _tells(names, weights))
-
-
-def _folds(group: Ints, draw_of_group: Floats) -> Ints:
-    """The fold of each pair: a group is in one, and the folds are about as large as they can be made so."""
-    groups, number, size = np.unique(group, return_inverse=True, return_counts=True)
-    fold_of, filled = np.zeros(len(groups), np.int64), np.zeros(_FOLDS, np.int64)
-    for place in np.lexsort((draw_of_group[groups], -size)):
-        fold_of[place] = np.argmin(filled)
-        filled[fold_of[place]] += size[place]
-    return fold_of[number]
 
 
 def _best_by_size(difference: Ints, fold: Ints) -> Floats:
@@ -275,30 +262,8 @@ def _cross_validated(x: Any, fold: Ints) -> tuple[Floats, Floats]:
         return right, np.empty(0)
     for number in range(_FOLDS):
         own = fold == number
-        right[own] = 0.5 + 0.5 * np.sign(x[own] @ _logistic(x[~own]))
-    return right, _logistic(x)
-
-
-def _logistic(x: Any) -> Floats:
-    """Weights of a logistic regression through the origin with a ridge of 1: each row of a sparse matrix is an example
-    of the chosen side, and its negative one of the rejected side."""
-    from scipy.optimize import minimize
-    from scipy.special import expit
-
-    transposed = x.T.tocsr()
-
-    def loss(weights: Floats) -> tuple[float, Floats]:
-        scores = x @ weights
-        value = np.logaddexp(0.0, -scores).sum() + 0.5 * (weights**2).sum()
-        return float(value), np.asarray(weights - transposed @ expit(-scores))
-
-    def curvature(weights: Floats, direction: Floats) -> Floats:
-        chances = expit(x @ weights)
-        return np.asarray(direction + transposed @ (chances * (1.0 - chances) * (x @ direction)))
-
-    start = np.zeros(x.shape[1])
-    found = minimize(loss, start, jac=True, hessp=curvature, method="trust-ncg", options={"maxiter": 50})
-    return np.asarray(found.x, np.float64)
+        right[own] = 0.5 + 0.5 * np.sign(x[own] @ fit(x[~own]))
+    return right, fit(x)
 
 
 def _tells(names: Sequence[str], weights: Floats) -> tuple[str, ...]:

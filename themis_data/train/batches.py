@@ -188,19 +188,19 @@ def _encoded(rows: pa.Table, chats: Chats, max_tokens: int, left_out: dict[str, 
                 "language": labels["language"][row["language"]],
                 "chosen_ids": chosen,
                 "rejected_ids": rejected,
-                "chosen_from": _common(asked_ids, chosen),
+                "chosen_from": common(asked_ids, chosen),
                 "length": length,
             }
         )
     return pa.Table.from_pylist(found, schema=_SCHEMA)
 
 
-def _common(asked: list[int], whole: list[int]) -> int:
-    """How many tokens both begin with. A token that joins the end of the prompt and the answer is the answer's."""
-    for place, (one, other) in enumerate(zip(asked, whole, strict=False)):
-        if one != other:
+def common(one: list[int], other: list[int]) -> int:
+    """How many tokens both begin with. A token that joins the end of a prompt and its answer is the answer's."""
+    for place, (left, right) in enumerate(zip(one, other, strict=False)):
+        if left != right:
             return place
-    return min(len(asked), len(whole))
+    return min(len(one), len(other))
 
 
 class Order:
