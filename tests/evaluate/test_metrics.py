@@ -14,8 +14,19 @@ def test_a_tie_is_wrong():
     found = summary(scored)["overall"]
 
     assert (0.5, 4, 1) == (found["accuracy"], found["count"], found["ties"])
-    assert (0.25, 0.5) == (found["score_diff_mean"], found["score_diff_median"])
-    assert found["score_diff_std"] == pytest.approx(0.8291561975888499)
+    assert (4, 2) == (found["total_examples"], found["correct_predictions"])
+    assert (0.25, 0.5) == (found["mean_score_difference"], found["median_score_difference"])
+    # Differences 1, 0, 1, -1: squares from the mean add up to 2.75, over n - 1 = 3.
+    assert found["std_score_difference"] == pytest.approx((2.75 / 3) ** 0.5)
+
+
+def test_a_side_without_a_score_makes_its_pair_wrong():
+    scored = Scored(np.array([1.0, np.nan, np.nan]), np.array([0.0, 2.0, np.nan]), None, {"aspect": ["A", "B", "B"]})
+    found = summary(scored)
+
+    assert (1 / 3, 3, 2, 0) == tuple(found["overall"][name] for name in ("accuracy", "count", "unscored", "ties"))
+    assert (1.0, None) == tuple(found["overall"][f"{name}_score_difference"] for name in ("mean", "std"))
+    assert (0.0, None) == tuple(found["by_aspect"]["B"][name] for name in ("accuracy", "median_score_difference"))
 
 
 def test_slices_and_the_half_where_length_is_no_help():

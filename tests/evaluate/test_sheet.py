@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from made_versions import made_rows, run_folder
 
+from themis_data.cli import app
 from themis_data.errors import EvaluationError, UnknownName
 from themis_data.evaluate.pair_sets import mode_named, read_pairs
 from themis_data.evaluate.scoring import Scores
@@ -162,6 +163,43 @@ def test_models_are_compared_on_the_same_pairs_alone():
     twice = pa.concat_tables([scores(a=True), scores(a=True)])
     with pytest.raises(EvaluationError, match="stands twice"):
         compare(twice, scores(a=True))
+
+
+def test_stored_scores_of_the_published_layout_give_the_published_summary(tmp_path, capsys):
+    """Columns, names and index as published; a judge's answer that could not be read has no score."""
+    rows = {
+        "chosen_score": [3.0, 1.0, None, 0.5],
+        "rejected_score": [1.0, 1.0, 2.0, 1.5],
+        "correct": [True, False, False, False],
+        "score_diff": [2.0, 0.0, None, -1.0],
+        "language": ["Cpp", "Cpp", "Java", "Java"],
+        "aspect": ["Memory_Efficiency"] * 3 + ["Runtime_Efficiency"],
+        "subset": ["ECCO", "PIE_PERF", "PIE_PERF", "PIE_PERF"],
+        "id": ["ECCO_1", "PIE_PERF_1", "PIE_PERF_2", "PIE_PERF_3"],
+    }
+    index = json.dumps({"index_columns": ["id"], "column_indexes": [], "columns": [], "pandas_version": "2.2.3"})
+    pq.write_table(pa.table(rows).replace_schema_metadata({"pandas": index}), tmp_path / "scores.parquet")
+    app(["evaluate", "--scores", str(tmp_path / "scores.parquet"), "--json"], standalone_mode=False)
+    found = json.loads(capsys.readouterr().out)["results"][str(tmp_path / "scores.parquet")]
+    published = {
+        "accuracy": 0.25,
+        "total_examples": 4,
+        "correct_predictions": 1,
+        "mean_score_difference": 1 / 3,
+        "median_score_difference": 0.0,
+        "std_score_difference": pytest.approx(1.5275, abs=5e-5),  # squares from 1/3: 25/9, 1/9, 16/9; half of 42/9
+    }
+
+    assert published == {name: found["overall"][name] for name in published}
+    for by, value, accuracy, count in (
+        ("aspect", "Memory_Efficiency", 1 / 3, 3),
+        ("aspect", "Runtime_Efficiency", 0.0, 1),
+        ("language", "Cpp", 0.5, 2),
+        ("language", "Java", 0.0, 2),
+        ("subset", "ECCO", 1.0, 1),
+        ("subset", "PIE_PERF", 0.0, 3),
+    ):
+        assert (accuracy, count) == (found[f"by_{by}"][value]["accuracy"], found[f"by_{by}"][value]["count"])
 
 
 def test_a_file_of_other_columns_is_no_scores(tmp_path):

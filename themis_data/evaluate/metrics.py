@@ -39,7 +39,8 @@ def accuracy(right: Bools, seed: int = 0) -> Accuracy | None:
 
 @dataclass(frozen=True)
 class Scored:
-    """Scores of a pair set, one row a pair; `length_difference` is chosen less rejected, in characters."""
+    """Scores of a pair set, one row a pair, not a number where a side has none; `length_difference` is chosen less
+    rejected, in characters."""
 
     chosen: Floats
     rejected: Floats
@@ -60,12 +61,16 @@ class Scored:
 
 
 def summary(scored: Scored, seed: int = 0) -> dict[str, Any]:
-    """The published summary (overall, by_aspect, by_language, by_subset: accuracy, count and the score differences'
-    mean, median and standard deviation), and beside it intervals, ties, and the pairs whose chosen side is not longer.
+    """The published summary (overall, by_aspect, by_language, by_subset: accuracy, count, and the mean, median and
+    standard deviation of the score differences), and beside it intervals, ties, pairs with a side that has no score,
+    and the pairs whose chosen side is not longer.
 
-    The standard deviation is that of the population, as numpy's.
+    A pair without a score is wrong and has no difference. The standard deviation is that of a sample; null for fewer
+    than two pairs.
     """
-    found: dict[str, Any] = {"overall": _slice(scored, seed)}
+    overall = _slice(scored, seed)
+    named = {"total_examples": overall["count"], "correct_predictions": int(scored.right.sum())}
+    found: dict[str, Any] = {"overall": overall | named}
     for name, values in scored.by.items():
         slices = {}
         for value in sorted({value for value in values if value is not None}):
@@ -83,15 +88,17 @@ def _slice(scored: Scored, seed: int) -> dict[str, Any]:
     if found is None:
         raise ValueError("a slice without pairs has no accuracy")
     difference = scored.chosen - scored.rejected
+    known = difference[~np.isnan(difference)]
     return {
         "accuracy": found.accuracy,
         "accuracy_low": found.low,
         "accuracy_high": found.high,
         "count": found.count,
-        "ties": int((difference == 0).sum()),
-        "score_diff_mean": float(difference.mean()),
-        "score_diff_median": float(np.median(difference)),
-        "score_diff_std": float(difference.std()),
+        "ties": int((known == 0).sum()),
+        "unscored": found.count - len(known),
+        "mean_score_difference": float(known.mean()) if len(known) else None,
+        "median_score_difference": float(np.median(known)) if len(known) else None,
+        "std_score_difference": float(known.std(ddof=1)) if len(known) > 1 else None,
     }
 
 

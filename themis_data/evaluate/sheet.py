@@ -1,8 +1,9 @@
 """The score sheet of a model on a pair set: scores.parquet and results.json, in the layout that is published.
 
 scores.parquet   id, subset, aspect, language, chosen_score, rejected_score, correct, score_diff: one row a pair
-results.json     overall, by_aspect, by_language, by_subset: accuracy, count, score_diff_mean, _median and _std; beside
-                 them intervals, ties, the pairs whose chosen side is not longer, and what was scored and how
+results.json     overall (accuracy, total_examples, correct_predictions, mean_, median_ and std_score_difference),
+                 by_aspect, by_language, by_subset (accuracy, count); beside them intervals, ties, the pairs whose
+                 chosen side is not longer, and what was scored and how
 """
 
 import json
@@ -69,7 +70,10 @@ def evaluate(
 
 
 def read_scores(file: Path) -> pa.Table:
-    """A stored scores.parquet. Raises EvaluationError where it is none."""
+    """A stored scores.parquet; a score may be null, as of a judge whose answer could not be read.
+
+    Raises EvaluationError where it is none.
+    """
     try:
         scores = pq.read_table(file, partitioning=None)
     except (pa.ArrowInvalid, OSError) as error:
@@ -77,8 +81,8 @@ def read_scores(file: Path) -> pa.Table:
     lacking = [name for name in _NEEDED if name not in scores.column_names]
     if lacking:
         raise EvaluationError(f"{file}: no column {', '.join(lacking)}; found {scores.column_names}")
-    if any(scores[name].null_count for name in _NEEDED):
-        raise EvaluationError(f"{file}: a row without {' or '.join(_NEEDED)}")
+    if scores["id"].null_count:
+        raise EvaluationError(f"{file}: {scores['id'].null_count} rows without an id")
     return scores
 
 
@@ -90,13 +94,7 @@ def summarised(scores: pa.Table) -> dict[str, Any]:
 def compare(one: pa.Table, other: pa.Table) -> dict[str, Any]:
     """Two models on the same pairs, joined by id. Raises EvaluationError where the pairs are not the same."""
     first, second = (
-        dict(
-            zip(
-                scores["id"].to_pylist(),
-                pc.greater(scores["chosen_score"], scores["rejected_score"]).to_pylist(),
-                strict=True,
-            )
-        )
+        dict(zip(scores["id"].to_pylist(), _scored(scores, None).right.tolist(), strict=True))
         for scores in (one, other)
     )
     if len(first) < len(one) or len(second) < len(other):
@@ -112,5 +110,6 @@ def compare(one: pa.Table, other: pa.Table) -> dict[str, Any]:
 
 def _scored(scores: pa.Table, lengths: Any) -> Scored:
     by = {name: scores[name].to_pylist() for name in _BY if name in scores.column_names}
-    chosen, rejected = (scores[name].to_numpy().astype(np.float64) for name in ("chosen_score", "rejected_score"))
+    sides = (pc.cast(scores[name], pa.float64()) for name in ("chosen_score", "rejected_score"))
+    chosen, rejected = (side.to_numpy() for side in sides)  # null becomes not a number
     return Scored(chosen, rejected, lengths, by)

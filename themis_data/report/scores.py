@@ -23,8 +23,11 @@ def print_sheet(title: str, results: Mapping[str, Any]) -> None:
     for name, found in rows:
         interval = f"{100 * found['accuracy_low']:.1f} to {100 * found['accuracy_high']:.1f}"
         cells = [visible(name), f"{found['count']:,}", f"{100 * found['accuracy']:.2f}", interval]
-        fill(table, [*cells, f"{found['ties']:,}", f"{found['score_diff_mean']:+.3f}"])
+        mean = found["mean_score_difference"]
+        fill(table, [*cells, f"{found['ties']:,}", "" if mean is None else f"{mean:+.3f}"])
     to.print(table)
+    if unscored := results["overall"]["unscored"]:
+        say(to, f"{unscored:,} pairs have a side without a score and count as wrong", LOUD)
     cut = results.get("record", {}).get("sides_cut")
     if cut:
         say(to, f"{cut:,} sides were cut to the limit of tokens before they were scored", LOUD)
