@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from themis_data.evaluate.metrics import Scored, accuracy, compared, hits, spearman, summary
+from themis_data.evaluate.metrics import (
+    Scored,
+    accuracy,
+    chance_of_hit,
+    compared,
+    hits,
+    interval,
+    spearman,
+    summary,
+)
 
 
 def test_a_tie_is_wrong():
@@ -67,11 +76,26 @@ def test_two_models_are_compared_pair_by_pair():
 
 
 def test_the_best_candidates_hold_one_that_passes_all_tests():
-    scores, passed = [0.9, 0.8, 0.7, 0.1], [0.5, 0.99, 1.0, 0.0]
+    scores, passed = [0.9, 0.8, 0.7, 0.1], [False, False, True, False]
 
     assert [False, False, True, True] == [hits(scores, passed, at) for at in (1, 2, 3, 4)]
-    assert hits([1.0, 2.0], [0.5, 0.9], 2) is None
-    assert not hits([1.0, 1.0], [1.0, 0.0], 1)  # alike, so nothing was chosen
+    assert hits([1.0, 2.0], [False, False], 2) is None
+    assert not hits([1.0, 1.0], [True, False], 1)  # alike, so nothing was chosen
+
+
+def test_what_chance_would_hit():
+    assert (0.25, 0.5) == (chance_of_hit(4, 1, 1), chance_of_hit(4, 1, 2))
+    assert chance_of_hit(6, 2, 2) == pytest.approx(1 - (4 / 6) * (3 / 5))
+    assert (1.0, 1.0, None) == (chance_of_hit(4, 3, 2), chance_of_hit(3, 1, 5), chance_of_hit(3, 0, 2))
+
+
+def test_the_interval_of_a_mean_is_that_of_its_standard_error():
+    values = np.random.default_rng(3).normal(5.0, 2.0, 400)
+    mean, low, high = interval(values, np.mean)
+    error = 1.96 * values.std() / 20
+
+    assert (mean, mean - error, mean + error) == pytest.approx((values.mean(), low, high), abs=0.02)
+    assert (7.0, 7.0, 7.0) == interval(np.array([7.0]), np.median)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.floats(-9, 9)), min_size=2, max_size=40))

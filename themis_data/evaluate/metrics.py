@@ -1,7 +1,7 @@
 """What scores say: accuracy with intervals by slice, two models compared, ranking by pass rate."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -122,15 +122,30 @@ def compared(one: Bools, other: Bools, seed: int = 0) -> dict[str, Any]:
     }
 
 
-def hits(scores: Sequence[float], passed: Sequence[float], at: int) -> bool | None:
-    """Whether one of the `at` best-scored candidates passes all tests (a pass rate of 1); null where none of all does.
+def hits(scores: Sequence[float], passed: Sequence[bool], at: int) -> bool | None:
+    """Whether one of the `at` best-scored candidates passes all tests; null where none of all does.
 
     Among equal scores the worse candidate comes first, so that a model which scores all alike wins nothing by it.
     """
-    if max(passed, default=0.0) < 1.0:
+    if not any(passed):
         return None
     best = sorted(zip(scores, passed, strict=True), key=lambda each: (-each[0], each[1]))[:at]
-    return any(rate >= 1.0 for _, rate in best)
+    return any(passes for _, passes in best)
+
+
+def chance_of_hit(count: int, num_passing: int, at: int) -> float | None:
+    """Probability that `at` of `count` candidates, drawn blindly, hold one that passes; null where none does."""
+    if not num_passing:
+        return None
+    return 1 - math.comb(count - num_passing, at) / math.comb(count, at) if at < count else 1.0
+
+
+def interval(values: Floats, statistic: Callable[..., Any], seed: int = 0) -> tuple[float, float, float]:
+    """The statistic (numpy's, with an axis) of some values, and the 2.5 and 97.5 percentiles of it over 2,000 seeded
+    bootstrap resamples of them."""
+    drawn = np.random.default_rng(seed).choice(values, (_RESAMPLES, len(values)))
+    low, high = np.percentile(statistic(drawn, axis=1), [2.5, 97.5])
+    return float(statistic(values)), float(low), float(high)
 
 
 def spearman(one: Sequence[float], other: Sequence[float]) -> float | None:

@@ -45,11 +45,8 @@ class PairSet:
 
         Raises EvaluationError where a pair has no criterion that is known, or no row says anything.
         """
-        if mode == "none":
-            return [None] * len(self.table)
-        if mode == "all":
-            prompt = render("system", criteria=[criteria.by_name(name) for name in ALL_CRITERIA])
-            return list(repeat(prompt, len(self.table)))
+        if mode in ("none", "all"):
+            return list(repeat(system_prompt(mode, ""), len(self.table)))
         if mode == "rows":
             of_rows: list[str | None] = self.table["system"].to_pylist()
             if not any(of_rows):
@@ -61,7 +58,7 @@ class PairSet:
             raise EvaluationError(
                 f"{self.name}: the mode criterion needs a known criterion for every pair; the pairs say {said[:8]}"
             )
-        prompts = {name: render("system", criteria=[criteria.by_name(name)]) for name in set(own) if name}
+        prompts = {name: system_prompt(mode, name) for name in set(own) if name}
         return [prompts[name] for name in own if name]
 
 
@@ -74,21 +71,44 @@ def mode_named(name: str) -> Mode:
     raise UnknownName(unknown("mode of system prompts", name, get_args(Mode)))
 
 
+def system_prompt(mode: Mode, criterion: str) -> str | None:
+    """What a mode tells a model that judges by this criterion.
+
+    Raises EvaluationError for the mode rows, in which every row has its own.
+    """
+    if mode == "rows":
+        raise EvaluationError("rows without a system prompt of their own: take the mode none, criterion or all")
+    if mode == "none":
+        return None
+    names = ALL_CRITERIA if mode == "all" else (criterion,)
+    return render("system", criteria=[criteria.by_name(name) for name in names])
+
+
 def read_pairs(place: str) -> PairSet:
     """The pairs of a file (.parquet, .jsonl, .json), of a folder of Parquet files, or of a finished data set.
 
     Known layouts: those of Themis-CodeRewardBench and RewardBench (prompt, chosen, rejected, and language, aspect,
-    subset, id where there are any), of the Themis corpora (input, system, aspect and language as labels), and pairs of
-    plain text columns. A finished data set gives its benchmark configuration, or else `default`; PATH#CONFIG names one.
+    subset, id where there are any), of the Themis corpora (input, system, aspect and language as labels), of Aletheia
+    (query, candidates, chosen_position; the subset is its modification, and each wrong candidate makes a pair with the
+    right one), and pairs of plain text columns. A finished data set gives its benchmark configuration, or else
+    `default`; PATH#CONFIG names one.
 
     Raises EvaluationError where the columns are not there or hold no text.
     """
-    path, _, config = place.partition("#")
-    files = _files(Path(path), config or None)
-    tables = [_read(file) for file in files]
-    if not tables or not sum(map(len, tables)):
+    tables = read_tables(place)
+    if not sum(map(len, tables)):
         raise EvaluationError(f"{place}: no pairs in it")
     return PairSet(place, pa.concat_tables([_pairs(table, place) for table in tables]))
+
+
+def read_tables(place: str) -> list[pa.Table]:
+    """The tables of a file (.parquet, .jsonl, .json), of a folder of Parquet files, or of a finished data set (of its
+    benchmark configuration, or else of `default`); PATH#CONFIG names another.
+
+    Raises EvaluationError where there is nothing that can be read.
+    """
+    path, _, config = place.partition("#")
+    return [_read(file) for file in _files(Path(path), config or None)]
 
 
 def _files(path: Path, config: str | None) -> list[Path]:
@@ -122,6 +142,8 @@ def _read(file: Path) -> pa.Table:
 
 
 def _pairs(table: pa.Table, where: str) -> pa.Table:
+    if {"candidates", "chosen_position"} <= set(table.column_names):
+        table = _pairs_of_candidates(table, where)
     table = table.rename_columns([_NAMES.get(name, name) for name in table.column_names])
     lacking = [name for name in _NEEDED if name not in table.column_names]
     if lacking:
@@ -143,3 +165,30 @@ def _pairs(table: pa.Table, where: str) -> pa.Table:
     if missing:
         raise EvaluationError(f"{where}: pairs without {', '.join(missing)}")
     return pa.table(columns)
+
+
+def _pairs_of_candidates(table: pa.Table, where: str) -> pa.Table:
+    """Pairs of the right candidate with each other one; it is named by its place, from 0, and by a letter."""
+    rows = []
+    for row in table.to_pylist():
+        candidates, right, letter = row["candidates"], row["chosen_position"], row.get("chosen_answer")
+        is_place = isinstance(right, int) and 0 <= right < len(candidates)
+        if not is_place or (letter is not None and letter != chr(ord("A") + right)):
+            raise EvaluationError(
+                f"{where}: {row.get('idx')}: {len(candidates)} candidates, of which {right!r} ({letter!r}) is right; "
+                f"expected a place counted from 0, and its letter"
+            )
+        rows += [
+            {
+                "id": f"{row.get('idx')}-{place}",
+                "prompt": row.get("query"),
+                "chosen": candidates[right],
+                "rejected": candidate,
+                "language": row.get("language"),
+                "aspect": "functional_correctness",
+                "subset": row.get("modification"),
+            }
+            for place, candidate in enumerate(candidates)
+            if place != right
+        ]
+    return pa.Table.from_pylist(rows)
