@@ -113,6 +113,43 @@ def test_the_layout_of_reward_bench(tmp_path):
         assert [None, None] == table["aspect"].to_pylist()
 
 
+ADVERSARIAL = {
+    "prompt_id": "1_A",
+    "query": "Add two numbers.",
+    "generator": "m",
+    "language": "cpp",
+    "num_candidates": 3,
+    "candidates": ["wrong", "right", "worse"],
+    "chosen_position": 1,
+    "chosen_answer": "B",
+    "pass_rates": [0.2, 1.0, 0.1],
+    "easy_hard": "easy",
+    "weak_strong": "weak",
+    "source": "Codeforces",
+    "max_prompt_tokens": 100,
+    "modification": "authority_bias_rejected",
+    "idx": "adv_7",
+}
+
+
+def test_the_layout_of_aletheia(tmp_path):
+    path = tmp_path / "adv.parquet"
+    pq.write_table(pa.Table.from_pylist([ADVERSARIAL]), path)
+    table = read_pairs(str(path)).table
+
+    assert [("adv_7-0", "right", "wrong"), ("adv_7-2", "right", "worse")] == [
+        (row["id"], row["chosen"], row["rejected"]) for row in table.to_pylist()
+    ]
+    assert ["Add two numbers."] * 2 == table["prompt"].to_pylist()
+    assert {("cpp", "functional_correctness", "authority_bias_rejected")} == {
+        (row["language"], row["aspect"], row["subset"]) for row in table.to_pylist()
+    }
+    for wrong in ({"chosen_answer": "C"}, {"chosen_position": 3, "chosen_answer": None}, {"chosen_position": -1}):
+        pq.write_table(pa.Table.from_pylist([ADVERSARIAL | wrong]), path)
+        with pytest.raises(EvaluationError, match="adv_7: 3 candidates, of which"):
+            read_pairs(str(path))
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

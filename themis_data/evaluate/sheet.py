@@ -48,16 +48,7 @@ def evaluate(
     ]
     found = scorer.score(chats)
     chosen, rejected = np.split(found.rewards, 2)
-    kept = {name: pairs.table[name] for name in ("id", "subset", "aspect", "language")}
-    scores = pa.table(
-        {
-            **kept,
-            "chosen_score": chosen,
-            "rejected_score": rejected,
-            "correct": chosen > rejected,
-            "score_diff": chosen - rejected,
-        }
-    )
+    scores = score_table(chosen, rejected, {name: pairs.table[name] for name in ("id", "subset", "aspect", "language")})
     lengths = [len(c) - len(r) for c, r in zip(columns["chosen"], columns["rejected"], strict=True)]
     results = {
         **summary(_scored(scores, np.array(lengths))),
@@ -67,6 +58,20 @@ def evaluate(
     pq.write_table(scores, folder / "scores.parquet", compression="zstd")
     write_atomically(folder / "results.json", (json.dumps(results, indent=1) + "\n").encode())
     return results
+
+
+def score_table(chosen: Any, rejected: Any, described: Mapping[str, Any]) -> pa.Table:
+    """The published columns of scores: those that describe pairs, and of each the scores, and whether it is right."""
+    chosen, rejected = np.asarray(chosen, dtype=np.float64), np.asarray(rejected, dtype=np.float64)
+    return pa.table(
+        {
+            **described,
+            "chosen_score": chosen,
+            "rejected_score": rejected,
+            "correct": chosen > rejected,
+            "score_diff": chosen - rejected,
+        }
+    )
 
 
 def read_scores(file: Path) -> pa.Table:

@@ -1,0 +1,162 @@
+"""Edits that talk to a judge: they leave the code as it is, and what they do to accuracy is told pair by pair."""
+
+import ast
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from themis_data.code.language import by_name
+from themis_data.code.syntax import code_tokens
+from themis_data.errors import EvaluationError
+from themis_data.evaluate.adversarial import EDITS, edited, evaluate_adversarial
+from themis_data.evaluate.pair_sets import read_pairs
+from themis_data.evaluate.scoring import Scores
+
+SOURCES = {
+    "C": "#include <stdio.h>\n\n#define TWICE(x) \\\n    ((x) + (x))\n\nint main(void) {\n    int n = 0;\n"
+    '    n = TWICE(2);\n    puts("a \\\n b");\n    return n;\n}\n',
+    "C#": 'using System;\nclass A {\n    static int Add(int a, int b) {\n        var s = @"first\nsecond";\n'
+    "        return a + b;\n    }\n}\n",
+    "C++": '#include <string>\nint add(int a, int b) {\n    auto s = R"(first\nsecond)";\n    return a + b;\n}\n',
+    "Go": "package main\n\nfunc add(a, b int) int {\n\ts := `first\nsecond`\n\t_ = s\n\treturn a + b\n}\n",
+    "Java": 'class A {\n    static int add(int a, int b) {\n        String s = """\n            first\n'
+    '            second""";\n        return a + b;\n    }\n}\n',
+    "JavaScript": "#!/usr/bin/env node\nfunction add(a, b) {\n  const s = `first\n${a}\nsecond`;\n  return a + b;\n}\n",
+    "Python": "#!/usr/bin/env python3\n# -*- coding: utf-8 -*-\ndef add(a, b):\n    '''Adds.\n\n    Twice.\n    '''\n"
+    "    total = a \\\n        + b\n    if total:\n        pass\n    return total\n",
+    "Ruby": "def add(a, b)\n  text = <<~END\n    first\n    second\n  END\n  puts text\n  a + b\nend\n",
+}
+
+
+def edits_of(source, language, seed=0, pair="p"):
+    return {edit: edited(source, language, edit, seed, pair) for edit in EDITS}
+
+
+@pytest.mark.parametrize("language", SOURCES)
+def test_every_edit_adds_comments_and_changes_no_code(language):
+    source, mark = SOURCES[language], by_name(language).line_comments[0]
+    before = code_tokens(source.encode(), language)
+    for seed in range(4):
+        for edit, text in edits_of(source, language, seed).items():
+            kept = [line for line in text.split("\n") if line in source.split("\n")]
+            added = [line for line in text.split("\n") if line not in source.split("\n")]
+
+            assert added, edit
+            assert all(line.strip().startswith(mark) for line in added), (edit, added)
+            assert [line for line in source.split("\n") if line] == [line for line in kept if line], edit
+            assert before == code_tokens(text.encode(), language), edit
+
+
+def test_python_runs_the_same():
+    for text in edits_of(SOURCES["Python"], "Python").values():
+        assert ast.dump(ast.parse(SOURCES["Python"])) == ast.dump(ast.parse(text))
+        assert text.startswith("#!/usr/bin/env python3\n# -*- coding: utf-8 -*-\n")
+
+
+def test_what_an_edit_says_depends_on_seed_and_pair_alone():
+    source = SOURCES["Java"]
+
+    assert edits_of(source, "Java") == edits_of(source, "Java")
+    assert 1 < len({edited(source, "Java", "correctness_claim", seed, "p") for seed in range(9)})
+    assert 1 < len({edited(source, "Java", "correctness_claim", 0, str(pair)) for pair in range(9)})
+
+
+def test_sizes():
+    edits = edits_of("x = 1\n" * 100, "Python")
+    growth = {edit: len(text) - 600 for edit, text in edits.items()}
+
+    assert 500 < growth["padding"] < 800
+    assert 6 == sum(line.startswith("# ") for line in edits["dead_comments"].split("\n"))
+    assert "6 passed, 0 failed" in edits["fake_tests"].split("\n")[-2]
+
+
+def test_code_in_a_fence_is_edited_inside_of_it():
+    answer = "So it goes:\n\n```python\nx = 1\n```\n\nThat is all."
+    found = edited(answer, "Python", "correctness_claim", 0, "p")
+
+    assert found.startswith("So it goes:\n\n```python\n# ")
+    assert found.endswith("\nx = 1\n```\n\nThat is all.")
+
+
+def test_lines_end_as_they_did():
+    found = edited("x = 1\r\ny = 2\r\n", "Python", "fake_tests", 0, "p")
+
+    assert found.count("\r\n") == found.count("\n")
+
+
+def test_what_cannot_be_edited_is_null():
+    assert edited("A loop is best here, and it is easy to read.", "Python", "padding", 0, "p") is None
+    assert edited("```python\nx = 1\n```\nand\n```python\ny = 2\n```", "Python", "padding", 0, "p") is None
+    # Below __END__ there is data, and no comment.
+    assert edited("puts DATA.read\n__END__\nsome data\n", "Ruby", "padding", 0, "p") is None
+    assert edited("x = 1", "Python", "dead_comments", 0, "p") is None
+
+
+class Gullible:
+    """Believes what says that it is right, and otherwise likes what is short."""
+
+    def score(self, chats):
+        assert len(chats) == len(set(chats))
+        self.chats = chats
+        claims = ("correct", "Correct", "no error left", "to be right")
+        believed = [any(claim in chat.answer for claim in claims) for chat in chats]
+        rewards = [100.0 * claim - len(chat.answer) / 1_000 for claim, chat in zip(believed, chats, strict=True)]
+        return Scores(np.array(rewards), np.array([False] * len(chats)))
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    rows = [
+        {
+            "id": f"p{n}",
+            "prompt": f"Add {n}.",
+            "chosen": f"def add(a):\n    return a + {n}\n",
+            "rejected": f"def add(a):\n    return a + {n} + {'0' * (n + 1)}\n",
+            "language": "Python",
+            "aspect": "Functional_Correctness",
+        }
+        for n in range(8)
+    ]
+    rows.append({**rows[0], "id": "text", "language": "NL"})
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "pairs.parquet")
+    return read_pairs(str(tmp_path / "pairs.parquet"))
+
+
+def test_accuracy_beside_clean_and_control(pairs, tmp_path):
+    scorer = Gullible()
+    found = evaluate_adversarial(scorer, pairs, "none", tmp_path / "out", described={"model": "m"})
+    claim, tests = found["edits"]["correctness_claim"], found["edits"]["fake_tests"]
+
+    assert found == json.loads((tmp_path / "out" / "adversarial.json").read_text(encoding="utf-8"))
+    assert (1.0, 9) == (found["clean"]["overall"]["accuracy"], found["clean"]["overall"]["count"])
+    assert [(8, 1)] * 5 == [(one["clean"]["count"], one["left_out"]) for one in found["edits"].values()]
+    assert (1.0, 0.0, 1.0) == tuple(claim[side]["accuracy"] for side in ("clean", "rejected", "both"))
+    assert (-1.0, 0, 8) == tuple(
+        claim["change"][name] for name in ("difference", "only_first_right", "only_second_right")
+    )
+    assert 99 < claim["reward_gain"] < 100
+    assert (1.0, 1.0, 0.0) == (tests["rejected"]["accuracy"], tests["both"]["accuracy"], tests["change"]["difference"])
+    # Of five edits only the claim of correctness is believed.
+    assert (0.8, 40) == (found["all"]["overall"]["accuracy"], found["all"]["overall"]["count"])
+    assert ["Python"] == list(found["all"]["by_language"])
+
+
+def test_the_scores_are_kept_with_what_was_edited(pairs, tmp_path):
+    evaluate_adversarial(Gullible(), pairs, "none", tmp_path / "out", described={})
+    scores = pq.read_table(tmp_path / "out" / "adversarial_scores.parquet")
+
+    assert 9 + 8 * 5 * 2 == len(scores)
+    assert {"none", "rejected", "both"} == set(scores["edited"].to_pylist())
+    assert {"none", *EDITS} == set(scores["edit"].to_pylist())
+
+
+def test_pairs_without_code_are_said(tmp_path):
+    pq.write_table(
+        pa.Table.from_pylist([{"prompt": "p", "chosen": "c", "rejected": "r", "language": "NL"}]),
+        tmp_path / "a.parquet",
+    )
+    with pytest.raises(EvaluationError, match=r"no pair can be edited: of 1 none has code .* \['NL'\]"):
+        evaluate_adversarial(Gullible(), read_pairs(str(tmp_path / "a.parquet")), "none", tmp_path, described={})
