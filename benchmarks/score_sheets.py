@@ -33,7 +33,7 @@ def main(folder: Path) -> None:
     files = sorted(folder.glob("*/scores.parquet"))
     for file in files:
         published = json.loads((file.parent / "results.json").read_text(encoding="utf-8"))
-        for text, is_same in compare(published, summarised(read_scores(file))):
+        for text, is_same in compare(published, summarised(read_scores(str(file)))):
             counts[is_same] += 1
             if not is_same:
                 print(f"{file.parent.name}: {text}")

@@ -480,56 +480,105 @@ def evaluate(
         str | None,
         typer.Option(help="A file of pairs, a folder of Parquet files or a finished data set; PATH#CONFIG names one."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for results.json and scores.parquet of each mode.")] = None,
+    rerank: Annotated[
+        str | None,
+        typer.Option(help="Lists of candidates with pass rates, in place of pairs: Hits@5, Hits@10, rank correlation."),
+    ] = None,
+    adversarial: Annotated[
+        bool, typer.Option("--adversarial", help="Score pairs also with comments in them that talk to a judge.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for results, scores and a picture, by mode.")] = None,
     systems: Annotated[
         str, typer.Option(help="System prompts, with commas: none, criterion (the pair's own), all (five), rows.")
     ] = "criterion",
     revision: Annotated[str | None, typer.Option(help="Commit of the model on the Hub.")] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="Chats are cut to this many tokens.")] = 4_096,
-    scores: Annotated[Path | None, typer.Option(help="Stored scores.parquet to sum up, in place of a model.")] = None,
-    against: Annotated[Path | None, typer.Option(help="scores.parquet of another model on the same pairs.")] = None,
+    scorer: Annotated[str, typer.Option(help="What runs the model: transformers or vllm.")] = "transformers",
+    scores: Annotated[
+        str | None,
+        typer.Option(help="Stored scores.parquet to sum up, in place of a model; or RUN#judgements of a judge."),
+    ] = None,
+    against: Annotated[str | None, typer.Option(help="Scores of another model or judge on the same pairs.")] = None,
     as_json: Json = False,
 ) -> None:
     """Accuracy of a reward model on pairs, by criterion, language and subset, with intervals; ties are wrong."""
     from themis_data.evaluate.sheet import compare, read_scores, summarised
-    from themis_data.report.scores import print_comparison, print_sheet
+    from themis_data.report import scores as shown
+    from themis_data.report.figures import draw_sheet
 
+    if against is not None and (rerank is not None or adversarial):
+        raise typer.BadParameter("--against compares scores of pairs, as --pairs alone writes them")
     if scores is not None:
-        stored = read_scores(scores)
-        results = {str(scores): summarised(stored)}
-        tables = {str(scores): stored}
+        tables = {scores: read_scores(scores)}
+        results = {scores: summarised(tables[scores])}
+    elif model is None or out is None or (pairs is None) == (rerank is None) or (adversarial and pairs is None):
+        raise typer.BadParameter("give MODEL, --pairs (and --adversarial) or --rerank, and --out; or --scores")
     else:
-        if model is None or pairs is None or out is None:
-            raise typer.BadParameter("give MODEL, --pairs and --out, or --scores")
-        results = _score_sheets(model, pairs, out, systems.split(","), revision, max_tokens)
-        tables = {mode: read_scores(out / mode / "scores.parquet") for mode in results}
+        results = _evaluations(
+            model, out, systems.split(","), scorer, revision, max_tokens, pairs, rerank, adversarial=adversarial
+        )
+        is_sheet = rerank is None and not adversarial
+        tables = {mode: read_scores(str(out / mode / "scores.parquet")) for mode in results} if is_sheet else {}
+    if out is not None:
+        for name, table in tables.items():
+            draw_sheet(results[name], table, out if scores is not None else out / name)
     compared = {} if against is None else {mode: compare(table, read_scores(against)) for mode, table in tables.items()}
     if as_json:
         _print_json({"results": results, "against": compared})
         return
+    show = shown.print_ranking if rerank is not None else shown.print_edits if adversarial else shown.print_sheet
     for mode, found in results.items():
-        print_sheet(mode, found)
+        show(mode, found)
         if mode in compared:
-            print_comparison(compared[mode])
+            shown.print_comparison(compared[mode])
 
 
-def _score_sheets(
-    model: str, pairs: str, out: Path, modes: list[str], revision: str | None, max_tokens: int
+def _evaluations(
+    model: str,
+    out: Path,
+    modes: list[str],
+    scorer: str,
+    revision: str | None,
+    max_tokens: int,
+    pairs: str | None,
+    rerank: str | None,
+    *,
+    adversarial: bool,
 ) -> dict[str, Any]:
-    """Results by mode of system prompts; the model is loaded once."""
-    from themis_data.evaluate.pair_sets import mode_named, read_pairs
+    """Results by mode of system prompts; the model is loaded once, and only when all else could be read."""
+    from functools import partial
+
+    from themis_data.evaluate.adversarial import evaluate_adversarial
+    from themis_data.evaluate.pair_sets import mode_named, read_pairs, system_prompt
+    from themis_data.evaluate.rerank import read_candidates
+    from themis_data.evaluate.rerank import rerank as evaluate_lists
     from themis_data.evaluate.sheet import evaluate as evaluate_pairs
     from themis_data.fingerprint import code_state
 
-    read, chosen = read_pairs(pairs), [mode_named(mode) for mode in modes]
-    for mode in chosen:
-        read.systems(mode)  # what is wrong with the pairs is said before a model is loaded
+    chosen = [mode_named(mode) for mode in modes]
+    evaluate: Any
+    if rerank is not None:
+        for mode in chosen:
+            system_prompt(mode, "functional_correctness")
+        evaluate = partial(evaluate_lists, lists=read_candidates(rerank))
+    else:
+        assert pairs is not None
+        read = read_pairs(pairs)
+        for mode in chosen:
+            read.systems(mode)
+        evaluate = partial(evaluate_adversarial if adversarial else evaluate_pairs, pairs=read)
     with _train_extra("scoring"):
-        from themis_data.evaluate.scoring import TransformersScorer
+        from themis_data.evaluate.scoring import scorer_named
 
-        scorer = TransformersScorer(model, revision=revision, max_tokens=max_tokens)
-    described = {"model": model, "revision": scorer.revision, "max_tokens": max_tokens, "code": code_state()}
-    return {mode: evaluate_pairs(scorer, read, mode, out / mode, described=described) for mode in chosen}
+        opened = scorer_named(scorer)(model, revision=revision, max_tokens=max_tokens)
+    described = {
+        "model": model,
+        "revision": opened.revision,
+        "max_tokens": max_tokens,
+        "scorer": scorer,
+        "code": code_state(),
+    }
+    return {mode: evaluate(opened, mode=mode, folder=out / mode, described=described) for mode in chosen}
 
 
 @app.command()

@@ -14,6 +14,7 @@ from themis_data.errors import EvaluationError
 from themis_data.evaluate.adversarial import EDITS, edited, evaluate_adversarial
 from themis_data.evaluate.pair_sets import read_pairs
 from themis_data.evaluate.scoring import Scores
+from themis_data.report.scores import print_edits
 
 SOURCES = {
     "C": "#include <stdio.h>\n\n#define TWICE(x) \\\n    ((x) + (x))\n\nint main(void) {\n    int n = 0;\n"
@@ -142,6 +143,15 @@ def test_accuracy_beside_clean_and_control(pairs, tmp_path):
     # Of five edits only the claim of correctness is believed.
     assert (0.8, 40) == (found["all"]["overall"]["accuracy"], found["all"]["overall"]["count"])
     assert ["Python"] == list(found["all"]["by_language"])
+
+
+def test_edits_are_printed_beside_the_clean_pairs(pairs, tmp_path, capsys):
+    print_edits("none", evaluate_adversarial(Gullible(), pairs, "none", tmp_path / "out", described={}))
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+
+    assert any(line.startswith("correctness_claim 8 100.0 0.0 100.0 -100.0 -100.0 to -100.0 +99.9") for line in lines)
+    assert any(line.startswith("fake_tests 8 100.0 100.0 100.0 +0.0 +0.0 to +0.0 -0.") for line in lines)
+    assert "all pairs clean 100.00, all edits 80.00" in lines
 
 
 def test_the_scores_are_kept_with_what_was_edited(pairs, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from themis_data.errors import EvaluationError
 from themis_data.evaluate.rerank import read_candidates, rerank
 from themis_data.evaluate.scoring import Scores
+from themis_data.report.scores import print_ranking
 
 
 class ByNumber:
@@ -78,6 +79,16 @@ def test_the_files_are_those_that_are_published(tmp_path):
     assert {"id": "c", "rewards": [1.0, 2.0, 3.0]} == pq.read_table(tmp_path / "out" / "rewards.parquet").to_pylist()[1]
     assert all("Functional Correctness" in chat.system for chat in scorer.chats)
     assert (None, None) == (found["by_language"]["Java"]["hits_at_5"], found["by_language"]["Java"]["spearman_mean"])
+
+
+def test_figures_are_printed_with_their_intervals(tmp_path, capsys):
+    found = rerank(ByNumber(), lists(tmp_path, SIXTH, IN_ORDER, HOPELESS), "none", tmp_path / "out", described={})
+    print_ranking("none", found)
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+
+    assert "all 3 Hits@10, % 100.00 100.00 to 100.00 100.00" in lines
+    assert "language Cpp 1 Hits@5, % 0.00 0.00 to 0.00 71.43" in lines
+    assert "language Java 2 Spearman, median 1.00 1.00 to 1.00" in lines
 
 
 def test_pass_rates_in_place_of_counts(tmp_path):

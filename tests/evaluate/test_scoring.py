@@ -95,3 +95,61 @@ def test_the_command_scores_and_compares(model, tmp_path, capsys):
     assert ["none", "rows"] == list(found["results"])
     assert 24 == found["results"]["rows"]["overall"]["count"]
     assert "McNemar p" in capsys.readouterr().out
+
+
+def test_the_command_ranks_lists_and_talks_to_the_judge(model, tmp_path, capsys):
+    import json
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from themis_data.cli import app
+
+    lists = tmp_path / "lists.jsonl"
+    row = {"id": "a", "description": "Add.", "language": "Python", "completions": ["x = 1", "x = 22", "x"]}
+    row |= {"num_passed": [1, 2, 0], "num_failed": [1, 0, 2], "final_verdict": [False, True, False]}
+    lists.write_text(json.dumps(row) + "\n", encoding="utf-8")
+    out = tmp_path / "ranked"
+    asked = ["--rerank", str(lists), "--systems", "none,criterion", "--out", str(out)]
+    app(["evaluate", model, *asked], standalone_mode=False)
+    ranking = capsys.readouterr().out
+
+    pair = {"id": "p", "prompt": "Add.", "chosen": "x = 1\ny = 2\n", "rejected": "x = 2\n", "language": "Python"}
+    pq.write_table(pa.Table.from_pylist([pair]), tmp_path / "pairs.parquet")
+    arguments = ["--pairs", str(tmp_path / "pairs.parquet"), "--systems", "none", "--out", str(tmp_path / "edited")]
+    app(["evaluate", model, *arguments, "--adversarial"], standalone_mode=False)
+    edits = capsys.readouterr().out
+
+    assert ["criterion", "none"] == sorted(folder.name for folder in out.iterdir())
+    assert 1 == json.loads((out / "none" / "results.json").read_text(encoding="utf-8"))["overall"]["n_questions"]
+    assert "language Python" in ranking
+    assert "Hits@5, %         100.00  100.00 to 100.00     100.00" in ranking
+    for edit in ("correctness_claim", "fake_tests"):
+        assert edit in edits
+    assert (tmp_path / "edited" / "none" / "adversarial.json").is_file()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["m", "--pairs", "p"],
+        ["m", "--pairs", "p", "--rerank", "l", "--out", "o"],
+        ["m", "--rerank", "l", "--adversarial", "--out", "o"],
+        [],
+    ],
+)
+def test_what_is_asked_for_twice_or_not_at_all_is_wrong_usage(arguments):
+    import typer
+
+    from themis_data.cli import app
+
+    with pytest.raises(typer.BadParameter, match="give MODEL, --pairs"):
+        app(["evaluate", *arguments], standalone_mode=False)
+
+
+def test_an_unknown_scorer_is_said():
+    from themis_data.errors import UnknownName
+    from themis_data.evaluate.scoring import scorer_named
+
+    with pytest.raises(UnknownName, match="Did you mean 'vllm'"):
+        scorer_named("vlm")

@@ -119,7 +119,7 @@ def _files(path: Path, config: str | None) -> list[Path]:
     except ManifestError:
         found = sorted(path.rglob("*.parquet"))
         if not found:
-            raise EvaluationError(f"{path}: neither a file of pairs, nor a folder with Parquet files") from None
+            raise EvaluationError(f"{path}: neither a file, nor a folder with Parquet files") from None
         return found
     configs = list(version.manifest["configs"])
     chosen = config or main(configs)

@@ -33,6 +33,54 @@ def print_sheet(title: str, results: Mapping[str, Any]) -> None:
         say(to, f"{cut:,} sides were cut to the limit of tokens before they were scored", LOUD)
 
 
+def print_ranking(title: str, results: Mapping[str, Any]) -> None:
+    """Hits and rank correlation of candidate lists, with their intervals, in all and by language."""
+    to = console()
+    say(to, visible(title), HEAD)
+    right: JustifyMethod = "right"
+    table = grid("lists", ("count", right), "figure", *((name, right) for name in ("value", "95 %", "by chance")))
+    figures = (
+        ("Hits@5, %", "hits_at_5", 100),
+        ("Hits@10, %", "hits_at_10", 100),
+        ("Spearman, median", "spearman_median", 1),
+        ("Spearman, mean", "spearman_mean", 1),
+        ("variance, mean", "reward_variance_mean", 1),
+    )
+    by_language = results["by_language"].items()
+    for group, found in [("all", results["overall"]), *((f"language {value}", one) for value, one in by_language)]:
+        for text, name, times in figures:
+            if found[name] is not None:
+                value, low, high = (f"{times * found[key]:.2f}" for key in (name, f"{name}_low", f"{name}_high"))
+                chance = f"{100 * found[f'{name}_by_chance']:.2f}" if name.startswith("hits") else ""
+                fill(table, [visible(group), f"{found['n_questions']:,}", text, value, f"{low} to {high}", chance])
+    to.print(table)
+    if cut := results["record"]["candidates_cut"]:
+        say(to, f"{cut:,} candidates were cut to the limit of tokens before they were scored", LOUD)
+
+
+def print_edits(title: str, results: Mapping[str, Any]) -> None:
+    """Accuracy with the rejected side edited, beside that of the same pairs clean and of both sides edited."""
+    to = console()
+    say(to, visible(title), HEAD)
+    names = ("pairs", "clean", "edited", "both", "change", "95 %", "gain")
+    right: JustifyMethod = "right"
+    table = grid("rejected side edited", *((name, right) for name in names))
+    for edit, found in results["edits"].items():
+        if "clean" not in found:
+            fill(table, [edit, "0", *[""] * (len(names) - 1)])
+            continue
+        change = found["change"]
+        cells = [edit, f"{change['count']:,}"]
+        cells += [f"{100 * found[side]['accuracy']:.1f}" for side in ("clean", "rejected", "both")]
+        cells += [f"{100 * change['difference']:+.1f}", f"{100 * change['low']:+.1f} to {100 * change['high']:+.1f}"]
+        fill(table, [*cells, f"{found['reward_gain']:+.3f}"])
+    to.print(table)
+    clean, all_edits = results["clean"]["overall"], results["all"]["overall"]
+    say(to, f"all pairs clean {100 * clean['accuracy']:.2f}, all edits {100 * all_edits['accuracy']:.2f}", indent=2)
+    if cut := results["record"]["sides_cut"]:
+        say(to, f"{cut:,} sides were cut to the limit of tokens before they were scored", LOUD)
+
+
 def print_comparison(found: Mapping[str, Any]) -> None:
     """How this model differs from the other on the same pairs."""
     points, low, high = (f"{100 * found[name]:+.2f}" for name in ("difference", "low", "high"))
