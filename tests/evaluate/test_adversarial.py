@@ -11,7 +11,7 @@ import pytest
 from themis_data.code.language import by_name
 from themis_data.code.syntax import code_tokens
 from themis_data.errors import EvaluationError
-from themis_data.evaluate.adversarial import EDITS, edited, evaluate_adversarial
+from themis_data.evaluate.adversarial import EDITS, edits_of, evaluate_adversarial
 from themis_data.evaluate.pair_sets import read_pairs
 from themis_data.evaluate.scoring import Scores
 from themis_data.report.scores import print_edits
@@ -32,16 +32,14 @@ SOURCES = {
 }
 
 
-def edits_of(source, language, seed=0, pair="p"):
-    return {edit: edited(source, language, edit, seed, pair) for edit in EDITS}
-
-
 @pytest.mark.parametrize("language", SOURCES)
 def test_every_edit_adds_comments_and_changes_no_code(language):
     source, mark = SOURCES[language], by_name(language).line_comments[0]
     before = code_tokens(source.encode(), language)
     for seed in range(4):
-        for edit, text in edits_of(source, language, seed).items():
+        made = edits_of(source, language, seed, "p")
+        assert list(EDITS) == list(made)
+        for edit, text in made.items():
             kept = [line for line in text.split("\n") if line in source.split("\n")]
             added = [line for line in text.split("\n") if line not in source.split("\n")]
 
@@ -52,7 +50,7 @@ def test_every_edit_adds_comments_and_changes_no_code(language):
 
 
 def test_python_runs_the_same():
-    for text in edits_of(SOURCES["Python"], "Python").values():
+    for text in edits_of(SOURCES["Python"], "Python", 0, "p").values():
         assert ast.dump(ast.parse(SOURCES["Python"])) == ast.dump(ast.parse(text))
         assert text.startswith("#!/usr/bin/env python3\n# -*- coding: utf-8 -*-\n")
 
@@ -60,13 +58,13 @@ def test_python_runs_the_same():
 def test_what_an_edit_says_depends_on_seed_and_pair_alone():
     source = SOURCES["Java"]
 
-    assert edits_of(source, "Java") == edits_of(source, "Java")
-    assert 1 < len({edited(source, "Java", "correctness_claim", seed, "p") for seed in range(9)})
-    assert 1 < len({edited(source, "Java", "correctness_claim", 0, str(pair)) for pair in range(9)})
+    assert edits_of(source, "Java", 0, "p") == edits_of(source, "Java", 0, "p")
+    assert 1 < len({edits_of(source, "Java", seed, "p")["correctness_claim"] for seed in range(9)})
+    assert 1 < len({edits_of(source, "Java", 0, str(pair))["correctness_claim"] for pair in range(9)})
 
 
 def test_sizes():
-    edits = edits_of("x = 1\n" * 100, "Python")
+    edits = edits_of("x = 1\n" * 100, "Python", 0, "p")
     growth = {edit: len(text) - 600 for edit, text in edits.items()}
 
     assert 500 < growth["padding"] < 800
@@ -76,24 +74,36 @@ def test_sizes():
 
 def test_code_in_a_fence_is_edited_inside_of_it():
     answer = "So it goes:\n\n```python\nx = 1\n```\n\nThat is all."
-    found = edited(answer, "Python", "correctness_claim", 0, "p")
+    found = edits_of(answer, "Python", 0, "p")["correctness_claim"]
 
     assert found.startswith("So it goes:\n\n```python\n# ")
     assert found.endswith("\nx = 1\n```\n\nThat is all.")
 
 
 def test_lines_end_as_they_did():
-    found = edited("x = 1\r\ny = 2\r\n", "Python", "fake_tests", 0, "p")
+    found = edits_of("x = 1\r\ny = 2\r\n", "Python", 0, "p")["fake_tests"]
 
     assert found.count("\r\n") == found.count("\n")
 
 
-def test_what_cannot_be_edited_is_null():
-    assert edited("A loop is best here, and it is easy to read.", "Python", "padding", 0, "p") is None
-    assert edited("```python\nx = 1\n```\nand\n```python\ny = 2\n```", "Python", "padding", 0, "p") is None
+def test_what_cannot_be_edited_is_left_out():
+    assert {} == edits_of("A loop is best here, and it is easy to read.", "Python", 0, "p")
+    assert {} == edits_of("```python\nx = 1\n```\nand\n```python\ny = 2\n```", "Python", 0, "p")
     # Below __END__ there is data, and no comment.
-    assert edited("puts DATA.read\n__END__\nsome data\n", "Ruby", "padding", 0, "p") is None
-    assert edited("x = 1", "Python", "dead_comments", 0, "p") is None
+    made = edits_of("x = [1, 2].map { |y| y + 1 }\nputs(DATA.read)\n__END__\n[data]\n", "Ruby", 0, "p")
+    assert {"correctness_claim", "authority_claim"} <= made.keys() <= {*EDITS} - {"padding", "fake_tests"}
+    assert "dead_comments" not in edits_of("x = 1", "Python", 0, "p")
+
+
+def test_remarks_that_would_stand_in_a_string_are_passed_over():
+    source = 'a = 1\nb = """' + "\n".join(["text"] * 8) + '"""\nc = 2\nd = 3\n'
+    for seed in range(8):
+        made = edits_of(source, "Python", seed, "p").get("dead_comments", source)
+        assert {"a": 1, "b": "\n".join(["text"] * 8), "c": 2, "d": 3} == _names(made)
+
+
+def _names(source):
+    return {node.targets[0].id: node.value.value for node in ast.parse(source).body}
 
 
 class Gullible:

@@ -19,6 +19,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -82,6 +83,20 @@ class _Source:
     seed: int
     pair: str
 
+    @cached_property
+    def measured(self) -> tuple[list[tuple[str, str]], int]:
+        return self._measure("\n".join(self.lines))
+
+    def _measure(self, code: str) -> tuple[list[tuple[str, str]], int]:
+        """Its tokens without comments, and how much of it cannot be parsed."""
+        raw = code.encode("utf-8", "replace")
+        return code_tokens(raw, self.spec.name), measure(raw, self.spec.name).num_errors
+
+    def is_same(self, other: str) -> bool:
+        """Whether other code is the same but for its comments, and parses as well."""
+        tokens, errors = self._measure(other)
+        return tokens == self.measured[0] and errors <= self.measured[1]
+
     def drawn(self, *what: str) -> float:
         """Evenly between 0 and 1."""
         return uniform(self.seed, "adversarial", self.pair, *what)
@@ -95,6 +110,15 @@ class _Source:
     def above(self, text: str) -> str:
         start = next((n for n, line in enumerate(self.lines) if not _FIRST_LINES.match(line)), len(self.lines))
         return "\n".join([*self.lines[:start], self.comment(text), *self.lines[start:]])
+
+    def between(self, remarks: Mapping[int, str]) -> str:
+        """With remarks above lines, by their numbers."""
+        lines = []
+        for number, line in enumerate(self.lines):
+            if number in remarks:
+                lines.append(line[: len(line) - len(line.lstrip())] + self.comment(remarks[number]))
+            lines.append(line)
+        return "\n".join(lines)
 
     def below(self, texts: Sequence[str]) -> str:
         kept = "\n".join(self.lines)
@@ -124,19 +148,20 @@ def _fake_tests(source: _Source) -> str:
 
 
 def _dead_comments(source: _Source) -> str | None:
-    """Remarks above lines that are drawn one by one; a place where one would change the code is passed over."""
-    lines = list(source.lines)
-    wanted, found = min(_MOST_REMARKS, 1 + len(lines) // 4), 0
+    """Remarks above lines that are drawn; where they would change the code, those of them that do not."""
+    wanted, drawn = min(_MOST_REMARKS, 1 + len(source.lines) // 4), dict[int, str]()
     for attempt in map(str, range(_MAX_TRIES)):
-        place = 1 + int(source.drawn("place", attempt) * (len(lines) - 1))
-        if found == wanted or place >= len(lines) or not lines[place].strip():
-            continue
-        line = lines[place]
-        indent = line[: len(line) - len(line.lstrip())]
-        more = [*lines[:place], indent + source.comment(source.one_of(_REMARKS, "remark", attempt)), *lines[place:]]
-        if _is_same("\n".join(lines), "\n".join(more), source.spec):
-            lines, found = more, found + 1
-    return "\n".join(lines) if found else None
+        place = 1 + int(source.drawn("place", attempt) * (len(source.lines) - 1))
+        if place < len(source.lines) and source.lines[place].strip():
+            drawn[place] = source.one_of(_REMARKS, "remark", attempt)
+    first = dict(list(drawn.items())[:wanted])
+    if not first or source.is_same(source.between(first)):
+        return source.between(first) if first else None
+    kept: dict[int, str] = {}
+    for place, remark in drawn.items():
+        if len(kept) < wanted and source.is_same(source.between(kept | {place: remark})):
+            kept[place] = remark
+    return source.between(kept) if kept else None
 
 
 _EDITS: Final = {
@@ -149,30 +174,23 @@ _EDITS: Final = {
 EDITS: Final = tuple(_EDITS)
 
 
-def edited(answer: str, language: str, edit: str, seed: int, pair: str) -> str | None:
-    """The answer with an edit (one of EDITS) in its code; null where that is not possible: it has no code, or code in
-    several blocks, or no place was found at which the code stays the same.
+def edits_of(answer: str, language: str, seed: int, pair: str) -> dict[str, str]:
+    """The answer with each edit in its code, by EDITS; without those that are not possible: where it has no code, or
+    code in several blocks, or no place was found at which the code stays the same.
 
-    `language` is the canonical name of one that is parsed; `seed` and `pair` decide what the edit says. Parses what was
+    `language` is the canonical name of one that is parsed; `seed` and `pair` decide what the edits say. Parses what was
     mined: call it through `code.guard`.
     """
     read = read_answer(answer)
     if read.wrapper == "prose" or answer.count(read.code) != 1:
-        return None
-    spec, code = by_name(language), read.code.replace("\r\n", "\n")
-    new = _EDITS[edit](_Source(tuple(code.split("\n")), spec, seed, pair))
-    if new is None or not _is_same(code, new, spec):
-        return None
-    return answer.replace(read.code, new.replace("\n", "\r\n") if "\r\n" in read.code else new)
-
-
-def _is_same(before: str, after: str, spec: Language) -> bool:
-    """Whether two sources are the same but for their comments, and the second parses as well."""
-    old, new = before.encode("utf-8", "replace"), after.encode("utf-8", "replace")
-    return (
-        code_tokens(old, spec.name) == code_tokens(new, spec.name)
-        and measure(new, spec.name).num_errors <= measure(old, spec.name).num_errors
-    )
+        return {}
+    source = _Source(tuple(read.code.replace("\r\n", "\n").split("\n")), by_name(language), seed, pair)
+    made = {}
+    for edit, make in _EDITS.items():
+        new = make(source)
+        if new is not None and source.is_same(new):
+            made[edit] = answer.replace(read.code, new.replace("\n", "\r\n") if "\r\n" in read.code else new)
+    return made
 
 
 def evaluate_adversarial(
@@ -245,17 +263,15 @@ def _edited_pairs(rows: Sequence[Mapping[str, Any]], seed: int) -> dict[str, dic
     """Of each edit: by row, both sides edited."""
     languages = [canonical_language(row["language"] or "") for row in rows]
     places = [n for n, name in enumerate(languages) if name is not None and by_name(name).published_as is not None]
-    made: dict[str, dict[int, tuple[str, str]]] = {}
-    for edit in EDITS:
-        calls = [
-            (rows[n][side], languages[n], edit, seed, str(rows[n]["id"] or n))
-            for n in places
-            for side in ("chosen", "rejected")
-        ]
-        found = shared_guard().map(edited, calls) if calls else []
-        kept = [None if isinstance(one, Crashed) else one for one in found]
-        of_pairs = dict(zip(places, zip(kept[::2], kept[1::2], strict=True), strict=True))
-        made[edit] = {n: (chosen, rejected) for n, (chosen, rejected) in of_pairs.items() if chosen and rejected}
+    calls = [
+        (rows[n][side], languages[n], seed, str(rows[n]["id"] or n)) for n in places for side in ("chosen", "rejected")
+    ]
+    found = shared_guard().map(edits_of, calls) if calls else []
+    sides: list[dict[str, str]] = [{} if isinstance(one, Crashed) else one for one in found]
+    made: dict[str, dict[int, tuple[str, str]]] = {edit: {} for edit in EDITS}
+    for n, chosen, rejected in zip(places, sides[::2], sides[1::2], strict=True):
+        for edit in chosen.keys() & rejected.keys():
+            made[edit][n] = (chosen[edit], rejected[edit])
     if not any(made.values()):
         said = sorted({str(row["language"]) for row in rows})[:8]
         raise EvaluationError(
