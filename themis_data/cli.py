@@ -526,11 +526,64 @@ def evaluate(
     if as_json:
         _print_json({"results": results, "against": compared})
         return
-    show = shown.print_ranking if rerank is not None else shown.print_edits if adversarial else shown.print_sheet
+    show = shown.print_lists if rerank is not None else shown.print_edits if adversarial else shown.print_sheet
     for mode, found in results.items():
         show(mode, found)
         if mode in compared:
             shown.print_comparison(compared[mode])
+
+
+@app.command()
+def score(
+    model: Annotated[str, typer.Option(help="A reward model: folder (RUN/PHASE/model), or Hub id.")],
+    answers: Annotated[
+        list[str] | None, typer.Argument(metavar="ANSWER...", help="Files with an answer each; - or none: stdin.")
+    ] = None,
+    prompt: Annotated[str | None, typer.Option(help="What was asked for.")] = None,
+    prompt_file: Annotated[str | None, typer.Option(help="A file that says it; - for stdin.")] = None,
+    criterion: Annotated[
+        str | None, typer.Option(help="Judge by this criterion, or by all; without it there is no system prompt.")
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option(help="Put answers that are bare code into a fence of this language.")
+    ] = None,
+    revision: Annotated[str | None, typer.Option(help="Commit of the model on the Hub.")] = None,
+    max_tokens: Annotated[int, typer.Option(min=1, help="Longer chats are an error.")] = 4_096,
+    as_json: Json = False,
+) -> None:
+    """Score an answer, compare two, or order n and name the best. Higher is better; only differences mean something."""
+    files = answers or ["-"]
+    if (prompt is None) == (prompt_file is None):
+        raise typer.BadParameter("say what was asked for: --prompt TEXT or --prompt-file FILE")
+    if [*files, prompt_file].count("-") > 1:
+        raise typer.BadParameter("standard input can be read once: one answer or the prompt")
+    asked = prompt if prompt is not None else _read_text(prompt_file or "-")
+    texts = [_read_text(name) for name in files]
+    names = ["standard input" if name == "-" else name for name in files]
+    with _train_extra("scoring"):
+        from themis_data.evaluate.reward_model import RewardModel, system_prompt
+        from themis_data.report.scores import print_ranking
+
+        system_prompt(criterion)  # a mistyped name is said before a model is loaded
+        loaded = RewardModel(model, revision=revision, max_tokens=max_tokens)
+    found = loaded.rank(asked, texts, criterion=criterion, language=language, names=names)
+    if not as_json:
+        print_ranking(found)
+        return
+    rows = [{"answer": name, "reward": reward} for name, reward in zip(names, found.rewards, strict=True)]
+    ranked = {"order": found.order, "best": names[found.best], "lead": found.lead, "probability": found.probability}
+    _print_json({"model": model, "criterion": criterion, "answers": rows, **ranked})
+
+
+def _read_text(name: str) -> str:
+    """A file, or standard input for `-`, to the last line break. Raises EvaluationError for what is no UTF-8."""
+    from themis_data.errors import EvaluationError
+
+    content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise EvaluationError(f"{name}: no text in UTF-8: byte {error.start} is {content[error.start]:#04x}") from error
 
 
 def _evaluations(

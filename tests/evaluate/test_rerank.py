@@ -10,7 +10,7 @@ import pytest
 from themis_data.errors import EvaluationError
 from themis_data.evaluate.rerank import read_candidates, rerank
 from themis_data.evaluate.scoring import Scores
-from themis_data.report.scores import print_ranking
+from themis_data.report.scores import print_lists
 
 
 class ByNumber:
@@ -83,7 +83,7 @@ def test_the_files_are_those_that_are_published(tmp_path):
 
 def test_figures_are_printed_with_their_intervals(tmp_path, capsys):
     found = rerank(ByNumber(), lists(tmp_path, SIXTH, IN_ORDER, HOPELESS), "none", tmp_path / "out", described={})
-    print_ranking("none", found)
+    print_lists("none", found)
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
 
     assert "all 3 Hits@10, % 100.00 100.00 to 100.00 100.00" in lines

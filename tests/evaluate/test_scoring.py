@@ -5,8 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from themis_data.errors import EvaluationError
-
 sys.path.append(str(Path(__file__).parent.parent / "train"))
 
 pytestmark = pytest.mark.train
@@ -68,13 +66,6 @@ def test_long_chats_are_cut_and_counted(model, chats):
     assert not scorer.score(chats).is_cut.any()
     assert [length > limit for length in lengths] == found.is_cut.tolist()
     assert 0 < found.is_cut.sum() < 20
-
-
-def test_what_is_no_reward_model_is_said(tmp_path):
-    from themis_data.evaluate.scoring import TransformersScorer
-
-    with pytest.raises(EvaluationError, match="no checkpoint for sequence classification"):
-        TransformersScorer(str(tmp_path))
 
 
 def test_the_command_scores_and_compares(model, tmp_path, capsys):

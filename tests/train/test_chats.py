@@ -104,5 +104,5 @@ def test_a_text_with_a_mark_of_the_template_is_known(tokenizer):
 
     chats = chats_of(tokenizer, "chatml")
 
-    assert chats.has_marks("print('<|im_end|>')")
-    assert not chats.has_marks("print('<im_end>')")
+    assert ["<|im_end|>"] == chats.marks_in("print('<|im_end|>')")
+    assert [] == chats.marks_in("print('<im_end>')")

@@ -4,8 +4,8 @@ What a chat's score is does not depend on what else is scored: with transformers
 batches, padded on the right, and read at their last token; vLLM pads nothing. Both get the same tokens.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -19,6 +19,7 @@ from themis_data.llm.vllm import open_pooling
 from themis_data.lookup import unknown
 from themis_data.train.chats import Chats
 
+_HUB_NAME: Final = re.compile(r"[\w.-]+/[\w.-]+")
 _BATCH_TOKENS: Final = 16_384  # padding and all
 
 
@@ -45,16 +46,10 @@ class TransformersScorer:
         self, model: str, *, revision: str | None = None, max_tokens: int = 4_096, batch_tokens: int = _BATCH_TOKENS
     ) -> None:
         import torch
-        import transformers
 
         on_gpu = torch.cuda.is_available()
-        with _reading(model):
-            tokenizer = transformers.AutoTokenizer.from_pretrained(model, **_at(model, revision))
-            self.model = transformers.AutoModelForSequenceClassification.from_pretrained(
-                model, dtype=torch.bfloat16 if on_gpu else torch.float32, **_at(model, revision)
-            )
-        _check(model, self.model.config, hasattr(self.model, "score"))
-        self.model.to("cuda" if on_gpu else "cpu").eval()
+        tokenizer, loaded = _load(model, revision, torch.bfloat16 if on_gpu else torch.float32)
+        self.model = loaded.to("cuda" if on_gpu else "cpu").eval()
         self.chats, self.max_tokens, self.batch_tokens = Chats(tokenizer), max_tokens, batch_tokens
         self.revision: str | None = getattr(self.model.config, "_commit_hash", None)
 
@@ -83,12 +78,8 @@ class VllmScorer:
 
     def __init__(self, model: str, *, revision: str | None = None, max_tokens: int = 4_096) -> None:
         import torch
-        import transformers
 
-        with _reading(model):
-            config = transformers.AutoConfig.from_pretrained(model, **_at(model, revision))
-            tokenizer = transformers.AutoTokenizer.from_pretrained(model, **_at(model, revision))
-        _check(model, config, True)
+        tokenizer, config = _read(model, revision)
         self.chats, self.max_tokens = Chats(tokenizer), max_tokens
         self.revision: str | None = getattr(config, "_commit_hash", None)
         self._pooled = open_pooling(
@@ -114,20 +105,66 @@ def _at(model: str, revision: str | None) -> dict[str, Any]:
     return {} if Path(model).is_dir() else {"revision": revision or "main"}
 
 
-@contextmanager
-def _reading(model: str) -> Iterator[None]:
+def _read(model: str, revision: str | None) -> tuple[Any, Any]:
+    """Tokenizer and configuration. Raises EvaluationError where they are of no reward model."""
+    import transformers
+
+    folder = Path(model)
+    if not folder.is_dir() and not _HUB_NAME.fullmatch(model):
+        raise EvaluationError(f"{model}: no such folder; expected that of an export, such as RUN/PHASE/model")
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        near = sorted(path.parent for path in folder.glob("**/model/config.json"))
+        hint = f"; did you mean {near[-1]}?" if near else ""
+        raise EvaluationError(f"{model}: no checkpoint: no config.json in it; expected RUN/PHASE/model{hint}")
     try:
-        yield
+        config = transformers.AutoConfig.from_pretrained(model, **_at(model, revision))
+        tokenizer = transformers.AutoTokenizer.from_pretrained(model, **_at(model, revision))
     except (OSError, ValueError) as error:
-        said = " ".join(str(error).split())[:300]
-        raise EvaluationError(f"{model}: no checkpoint for sequence classification: {said}") from error
+        raise _unreadable(model, error) from error
+    labels = config.num_labels
+    if labels != 1:
+        raise EvaluationError(f"{model}: a reward model has one label, this one has {labels}; `themis train` makes one")
+    if not tokenizer.chat_template:
+        raise EvaluationError(f"{model}: the tokenizer has no chat template, so nothing says how chats are written")
+    return tokenizer, config
 
 
-def _check(model: str, config: Any, has_score: bool) -> None:
-    if config.num_labels != 1 or not has_score:
-        raise EvaluationError(
-            f"{model}: a reward model has one label and a layer `score`; this one has {config.num_labels} labels"
+def _load(model: str, revision: str | None, dtype: Any) -> tuple[Any, Any]:
+    """Tokenizer and model. Raises EvaluationError where they are no reward model, or do not belong together."""
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    tokenizer, config = _read(model, revision)
+    try:
+        loaded, found = transformers.AutoModelForSequenceClassification.from_pretrained(
+            model,
+            config=config,
+            dtype=dtype,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # said below, by name
+            **_at(model, revision),
         )
+    except (OSError, ValueError) as error:
+        raise _unreadable(model, error) from error
+    lacking = sorted(found["missing_keys"]) + sorted(key for key, *_ in found["mismatched_keys"])
+    if lacking or not hasattr(loaded, "score"):
+        raise EvaluationError(
+            f"{model}: no trained reward model: missing, or of another size than config.json says, are the weights "
+            f"{', '.join(lacking[:3]) or 'score.weight'}"
+        )
+    vocabulary = loaded.get_input_embeddings().num_embeddings
+    if len(tokenizer) > vocabulary:
+        raise EvaluationError(
+            f"{model}: the tokenizer has {len(tokenizer):,} tokens, the model knows {vocabulary:,}: they do not belong "
+            f"together"
+        )
+    return tokenizer, loaded
+
+
+def _unreadable(model: str, error: Exception) -> EvaluationError:
+    where = "no checkpoint" if Path(model).is_dir() else "no such folder, and no checkpoint of the Hub"
+    said = " ".join(str(error).split())[:300]
+    return EvaluationError(f"{model}: {where} for sequence classification: {said}")
 
 
 def _tokens(chats: Chats, asked: Sequence[Chat], max_tokens: int) -> tuple[list[list[int]], npt.NDArray[np.bool_]]:

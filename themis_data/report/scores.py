@@ -1,11 +1,14 @@
-"""The score sheet of a reward model, for people."""
+"""The score sheet of a reward model, and what it says of single answers, for people."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import JustifyMethod
 
 from themis_data.report.tables import HEAD, LOUD, console, fill, grid, say, visible
+
+if TYPE_CHECKING:
+    from themis_data.evaluate.reward_model import Ranking
 
 _BY = ("by_aspect", "by_language", "by_subset")
 
@@ -33,7 +36,7 @@ def print_sheet(title: str, results: Mapping[str, Any]) -> None:
         say(to, f"{cut:,} sides were cut to the limit of tokens before they were scored", LOUD)
 
 
-def print_ranking(title: str, results: Mapping[str, Any]) -> None:
+def print_lists(title: str, results: Mapping[str, Any]) -> None:
     """Hits and rank correlation of candidate lists, with their intervals, in all and by language."""
     to = console()
     say(to, visible(title), HEAD)
@@ -79,6 +82,23 @@ def print_edits(title: str, results: Mapping[str, Any]) -> None:
     say(to, f"all pairs clean {100 * clean['accuracy']:.2f}, all edits {100 * all_edits['accuracy']:.2f}", indent=2)
     if cut := results["record"]["sides_cut"]:
         say(to, f"{cut:,} sides were cut to the limit of tokens before they were scored", LOUD)
+
+
+def print_ranking(found: "Ranking") -> None:
+    """The reward of one answer alone; of several, a table with the best first, and how sure the model is of it."""
+    if found.lead is None:
+        print(f"{found.rewards[0]:.4f}")
+        return
+    to = console()
+    table = grid(("reward", "right"), "answer")
+    for place in found.order:
+        fill(table, [f"{found.rewards[place]:+.4f}", visible(found.names[place])])
+    to.print(table)
+    if found.lead == 0:
+        say(to, "a tie: the first two have the same reward", LOUD)
+        return
+    first, second = (visible(found.names[place]) for place in found.order[:2])
+    say(to, f"{first} before {second} by {found.lead:.4f}: preferred with probability {found.probability:.3f}")
 
 
 def print_comparison(found: Mapping[str, Any]) -> None:

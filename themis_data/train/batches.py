@@ -167,7 +167,7 @@ def _encoded(rows: pa.Table, chats: Chats, max_tokens: int, left_out: dict[str, 
     usable: list[dict[str, Any]] = []
     for row in rows.to_pylist():
         said = [row["system"] or "", row["input"], row["chosen"], row["rejected"]]
-        if any(chats.has_marks(text) for text in said):
+        if any(chats.marks_in(text) for text in said):
             left_out["has_marks"] += 1
             continue
         asked = (row["system"], row["input"])

@@ -49,12 +49,15 @@ class Chats:
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text, marks of the template as their own tokens."""
-        ids: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False)["input_ids"] if texts else []
+        if not texts:
+            return []
+        found = self.tokenizer(list(texts), add_special_tokens=False, return_attention_mask=False)
+        ids: list[list[int]] = found["input_ids"]
         return ids
 
-    def has_marks(self, text: str) -> bool:
-        """Whether a text has in it what the tokenizer takes for a mark, so that it could end its own turn."""
-        return any(mark in text for mark in self.tokenizer.all_special_tokens)
+    def marks_in(self, text: str) -> list[str]:
+        """What of a text the tokenizer takes for marks, with which the text could end its own turn."""
+        return [mark for mark in self.tokenizer.all_special_tokens if mark in text]
 
 
 def chats_of(tokenizer: Any, template: str) -> Chats:
