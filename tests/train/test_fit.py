@@ -68,7 +68,11 @@ def test_it_learns_and_says_so(tmp_path, capsys):
     assert lines[-1]["nll"] < lines[0]["nll"] - 1
     assert lines[-1]["margin"] > 1
     assert (model / "config.json").is_file()
-    assert "step 36/36 loss" in capsys.readouterr().err
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("step ")]
+    assert 36 == len(said)
+    assert re.fullmatch(r"step 9/36 loss .* tokens_per_second [\d.e+]+ \(0:\d\d:\d\d left\)", said[8])
+    assert said[-1].startswith("step 36/36 loss")
+    assert said[-1].endswith("(0:00:00 left)")
 
 
 def test_a_kill_costs_nothing_but_the_steps_since_the_checkpoint(tmp_path):

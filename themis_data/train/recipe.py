@@ -17,6 +17,8 @@ from themis_data.yaml_file import only_keys, parse_yaml, read_yaml, typed_settin
 Penalty = Literal["centering", "magnitude"]
 Schedule = Literal["cosine", "warmup_stable_decay"]
 Template = Literal["chatml", "own"]
+Tracker = Literal["tensorboard", "wandb"]
+_OF_RECIPE = ("model", "seed", "report_to", "liger_kernels")  # what an override may replace beside phases' settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +123,7 @@ class Recipe:
     seed: int
     model: Model
     phases: Mapping[str, Phase]
-    report_to: Annotated[tuple[str, ...], "tensorboard, wandb; metrics.jsonl is always written"] = where_it_runs(())
+    report_to: Annotated[tuple[Tracker, ...], "who gets the metrics beside metrics.jsonl"] = where_it_runs(())
     liger_kernels: Annotated[bool, "faster kernels on CUDA: pip install liger-kernel"] = where_it_runs(False)
 
     def phase_named(self, name: str) -> str:
@@ -178,9 +180,9 @@ def _as_given(hint: Any, value: Any, what: str) -> Any:
 def _override(content: dict[str, Any], override: str) -> None:
     target, equals, text = override.partition("=")
     if not equals:
-        raise PipelineError(f"--set {override!r}: expected PHASE.FIELD=VALUE, model=NAME or seed=NUMBER")
+        raise PipelineError(f"--set {override!r}: expected PHASE.FIELD=VALUE, or {', '.join(_OF_RECIPE)}=VALUE")
     value = parse_yaml(text, f"--set {override!r}")
-    if target in ("model", "seed"):
+    if target in _OF_RECIPE:
         content[target] = value
         return
     phase, dot, name = target.partition(".")

@@ -4,12 +4,14 @@ OUT/tokens/SPLIT-DIGEST/      the pairs as tokens, made once
 OUT/PHASE/phase.json          what is trained here; another recipe is refused
 OUT/PHASE/checkpoints/        model, optimiser, schedule, random states and place in the data; complete.json comes last
 OUT/PHASE/metrics.jsonl       one line a step, and one an evaluation
+OUT/PHASE/tensorboard/        the same for TensorBoard, if the recipe asks for it
 OUT/PHASE/model/              the export, written when the phase ends
 
 The trainer is TRL's, with our loss, order, schedule and evaluation in the places it has for them.
 """
 
 import contextlib
+import importlib.util
 import json
 import math
 import shutil
@@ -19,6 +21,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -27,9 +30,10 @@ import accelerate
 import datasets
 import torch
 import transformers
+from transformers.integrations import TensorBoardCallback
 from trl import RewardConfig, RewardTrainer
 
-from themis_data.errors import TrainingError
+from themis_data.errors import MissingExtra, TrainingError
 from themis_data.manifest import read_record, write_record
 from themis_data.train.batches import IGNORED, Limits, Order, collate, held_out_split, tokenized
 from themis_data.train.card import METRICS, RECORD, about, card
@@ -40,7 +44,18 @@ from themis_data.train.recipe import Phase, Recipe
 _COMPLETE: Final = "complete.json"
 _KEPT: Final = 2  # checkpoints: the one before stays until the next is whole
 # What is added up between two lines of metrics; the mean over pairs, but for nll, which is over tokens.
-_SUMS: Final = ("pairs", "tokens", "preference_loss", "penalty", "nll", "accuracy", "margin", "reward", "square")
+_SUMS: Final = (
+    "pairs",
+    "read",
+    "tokens",
+    "preference_loss",
+    "penalty",
+    "nll",
+    "accuracy",
+    "margin",
+    "reward",
+    "square",
+)
 
 
 def fit(recipe: Recipe, phase_name: str, out: Path, *, resume: bool = False, use_cpu: bool | None = None) -> Path:
@@ -52,8 +67,11 @@ def fit(recipe: Recipe, phase_name: str, out: Path, *, resume: bool = False, use
     are none.
 
     Raises TrainingError for a folder of another recipe, for pairs that do not fill a step, where the loss is no number,
-    and after SIGTERM, when all is saved.
+    and after SIGTERM, when all is saved; MissingExtra for a tracker that is not installed.
     """
+    for name in recipe.report_to:
+        if importlib.util.find_spec(name) is None:
+            raise MissingExtra(f"report_to: {name} is not installed: pip install {name}, or leave it out of report_to")
     phase, names = recipe.phases[phase_name], list(recipe.phases)
     folder, start = out / phase_name, None
     if (folder / "model" / "config.json").is_file():
@@ -112,6 +130,7 @@ def fit(recipe: Recipe, phase_name: str, out: Path, *, resume: bool = False, use
             logging_nan_inf_filter=False,
             disable_tqdm=True,
             report_to=list(recipe.report_to),
+            run_name=f"{recipe.name} {phase_name}",
             bf16=not on_cpu,
             gradient_checkpointing=not on_cpu,
             use_liger_kernel=recipe.liger_kernels,
@@ -156,6 +175,9 @@ class PairTrainer(RewardTrainer):
             callbacks=[_Records(folder), _StopsWhenTold()],
         )
         self.remove_callback(transformers.PrinterCallback)  # _Records says it, and not on standard output
+        for callback in self.callback_handler.callbacks:
+            if isinstance(callback, TensorBoardCallback) and callback.logging_dir is None:
+                callback.logging_dir = str(folder / "tensorboard")  # beside the checkpoints, not among them
         self._sums = torch.zeros(len(_SUMS), dtype=torch.float64, device=self.accelerator.device)
         self._since = time.monotonic()
         self._evaluated_at = -1
@@ -195,6 +217,7 @@ class PairTrainer(RewardTrainer):
         rewards = torch.cat([chosen, rejected]).detach()
         found = (
             len(chosen),
+            inputs["attention_mask"].sum(),
             len(out.lm_labels),
             preference.detach(),
             penalty.detach(),
@@ -246,7 +269,7 @@ class PairTrainer(RewardTrainer):
             "reward_mean": mean,
             "reward_spread": math.sqrt(max(0.0, sums["square"] / (2 * pairs) - mean**2)),
             "pairs_per_second": pairs / passed,
-            "answer_tokens_per_second": sums["tokens"] / passed,
+            "tokens_per_second": sums["read"] / passed,  # of both sides, without padding
         }
 
     @torch.no_grad()
@@ -307,11 +330,11 @@ class _Records(transformers.TrainerCallback):
             file.write(json.dumps({"step": state.global_step, **logs}) + "\n")
         since, first = self.started or (time.monotonic(), 0)
         done = max(1, state.global_step - first)
-        left = (time.monotonic() - since) / done * (state.max_steps - state.global_step)
+        left = timedelta(seconds=round((time.monotonic() - since) / done * (state.max_steps - state.global_step)))
         said = {name.removeprefix("eval_"): f"{value:.4g}" for name, value in logs.items() if name in _SHOWN}
         kind = "held out: " if "eval_accuracy" in logs else ""
         values = " ".join(f"{name} {value}" for name, value in said.items())
-        _say(f"step {state.global_step}/{state.max_steps} {kind}{values} ({left / 60:.0f} min left)")
+        _say(f"step {state.global_step}/{state.max_steps} {kind}{values} ({left} left)")
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         if state.is_world_process_zero:
@@ -321,7 +344,16 @@ class _Records(transformers.TrainerCallback):
             write_record(folder / _COMPLETE, {"step": state.global_step, "files": sizes})
 
 
-_SHOWN: Final = ("loss", "accuracy", "nll", "margin", "reward_mean", "pairs_per_second", "eval_accuracy", "eval_margin")
+_SHOWN: Final = (
+    "loss",
+    "accuracy",
+    "nll",
+    "margin",
+    "reward_mean",
+    "tokens_per_second",
+    "eval_accuracy",
+    "eval_margin",
+)
 
 
 class _StopsWhenTold(transformers.TrainerCallback):
