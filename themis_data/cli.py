@@ -442,33 +442,65 @@ def doctor(
 def train(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe (reward_...) by name, or a path to a YAML file.")],
     set_: Annotated[
-        list[str] | None, typer.Option("--set", help="PHASE.FIELD=VALUE, model=NAME or seed=NUMBER; may be repeated.")
+        list[str] | None,
+        typer.Option("--set", help="PHASE.FIELD=VALUE, model=NAME, seed=N, report_to=[NAMES]; may be repeated."),
     ] = None,
     phase: Annotated[str | None, typer.Option(help="Only this phase; all, in order, by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run folder; runs/RECIPE by default.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last whole checkpoint.")] = False,
     cpu: Annotated[bool, typer.Option("--cpu", help="Leave GPUs alone.")] = False,
+    engine: Annotated[
+        str, typer.Option(help="inline: this process; ray: --workers processes of Ray Train.")
+    ] = "inline",
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes on Ray, each with a GPU if there are any.")
+    ] = None,
+    address: Annotated[str | None, typer.Option(help="Address of a running Ray cluster.")] = None,
     print_launch: Annotated[
-        bool, typer.Option("--print-launch", help="Print a batch script for Slurm that trains --phase on many GPUs.")
+        bool,
+        typer.Option(
+            "--print-launch", help="Print a script that trains --phase on many GPUs, by Slurm or --engine ray."
+        ),
     ] = False,
     gpus_per_machine: Annotated[int, typer.Option(min=1, help="For --print-launch.")] = 8,
 ) -> None:
-    """Fit a reward model to pairs of finished data sets; as it is, or under torchrun or accelerate launch."""
+    """Fit a reward model to pairs of finished data sets; as it is, under torchrun or accelerate launch, or on Ray."""
     from themis_data.train.recipe import load_recipe
+
+    if engine not in ("inline", "ray"):
+        raise typer.BadParameter(f"--engine {engine!r}: expected inline or ray")
+    if engine == "inline" and (workers is not None or address is not None):
+        raise typer.BadParameter(
+            "--workers and --address are of --engine ray; without Ray: torchrun or accelerate launch"
+        )
 
     loaded = load_recipe(recipe, set_ or ())
     phases = list(loaded.phases) if phase is None else [loaded.phase_named(phase)]
     if print_launch:
-        from themis_data.train.launch import slurm_script
+        from themis_data.train.launch import ray_script, slurm_script
 
         command = ["themis", "train", recipe, *(part for given in set_ or () for part in ("--set", given))]
         command += [] if out is None else ["--out", str(out)]
-        print(slurm_script(loaded, phases[0], command, gpus_per_machine), end="")
+        script = ray_script if engine == "ray" else slurm_script
+        print(script(loaded, phases[0], command, gpus_per_machine), end="")
+        return
+    folder = _run_folder(out, loaded.name)
+    if engine == "ray":
+        if workers is None:
+            raise typer.BadParameter("--engine ray: say how many processes, --workers N")
+        with _train_extra("training"):
+            from themis_data.train.launch import fit_on_ray
+
+            made = fit_on_ray(
+                loaded, phases, folder, workers=workers, address=address, resume=resume, use_cpu=cpu or None
+            )
+        for model in made:
+            print(model)
         return
     with _train_extra("training"):
         from themis_data.train.reward import fit
     for name in phases:
-        print(fit(loaded, name, _run_folder(out, loaded.name), resume=resume, use_cpu=cpu or None))
+        print(fit(loaded, name, folder, resume=resume, use_cpu=cpu or None))
 
 
 @app.command()

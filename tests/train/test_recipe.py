@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 from training import PHASE, recipe_file
+from typer import BadParameter
 
+from themis_data.cli import app
 from themis_data.errors import PipelineError, UnknownName
 from themis_data.lookup import shipped_folder
-from themis_data.train.launch import slurm_script
+from themis_data.train.launch import ray_script, slurm_script
 from themis_data.train.recipe import Phase, find_model, load_recipe
 
 
@@ -111,7 +113,7 @@ def test_overrides_reach_phases_the_model_and_the_seed(tmp_path):
         ("preference.pairs=[]", "name at least one finished data set"),
         ("model=qwen3_9b", "no model named 'qwen3_9b'. Did you mean 'qwen3_8b'"),
         ("peak_rate=1", "no phase named 'peak_rate'"),
-        ("peak_rate", "expected PHASE.FIELD=VALUE"),
+        ("peak_rate", "expected PHASE.FIELD=VALUE, or model, seed"),
     ],
 )
 def test_what_is_wrong_is_said_with_what_was_meant(tmp_path, override, message):
@@ -158,6 +160,39 @@ def test_the_printed_launch_is_a_script_of_as_many_gpus_as_the_paper_had():
     assert "#SBATCH --nodes=4\n" in script
     assert "themis train 'a b' --phase preference --resume\n" in script
     assert 0 == subprocess.run(["bash", "-n"], input=script.encode(), check=False).returncode
+
+
+def test_the_printed_launch_for_ray_asks_for_as_many_processes():
+    script = ray_script(load_recipe("reward_paper"), "preference", ["themis", "train", "a b"], 8)
+
+    assert "reward_paper, preference: 32 GPUs on 4 machines" in script
+    assert (
+        "train 'a b' --phase preference --resume --engine ray --workers 32 --address \"${RAY_ADDRESS:-auto}\"\n"
+        in script
+    )
+    assert 0 == subprocess.run(["bash", "-n"], input=script.encode(), check=False).returncode
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--workers", "2"], "--workers and --address are of --engine ray"),
+        (["--engine", "ray"], "say how many processes, --workers N"),
+        (["--engine", "slurm"], "expected inline or ray"),
+    ],
+)
+def test_processes_are_asked_for_on_ray_and_nowhere_else(tmp_path, arguments, message):
+    with pytest.raises(BadParameter, match=message):
+        app(["train", str(recipe_file(tmp_path)), *arguments], standalone_mode=False)
+
+
+def test_the_command_prints_either_launch(capsys):
+    for engine, expected in (("inline", "#SBATCH --nodes=4"), ("ray", "--engine ray --workers 32")):
+        app(
+            ["train", "reward_paper", "--phase", "preference", "--print-launch", "--engine", engine],
+            standalone_mode=False,
+        )
+        assert expected in capsys.readouterr().out
 
 
 def test_a_model_without_gpus_has_no_launch_to_print(tmp_path):

@@ -4,7 +4,8 @@ Tasks carry the names of shards, never rows, so what moves through Ray is small.
 run again; it writes the same files, and each appears whole or not at all.
 
 Language models run here too, as vLLM's engines behind the processors of ray.data.llm: prompts flow through one
-streaming data set that lasts as long as the engines, so that these load once however many prompts come.
+streaming data set that lasts as long as the engines, so that these load once however many prompts come. Training is one
+function that several processes run at once.
 """
 
 import asyncio
@@ -15,13 +16,15 @@ import logging
 import math
 import os
 import queue
+import shutil
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 
-from themis_data.errors import MissingExtra, StageError, ThemisError
+from themis_data.errors import MissingExtra, StageError, ThemisError, TrainingError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -78,8 +81,74 @@ def open_engine(*, address: str | None, workers: int | None) -> Iterator[RayEngi
         yield RayEngine()
 
 
+def launch(
+    function: Callable[[], object], *, workers: int, use_gpus: bool | None, address: str | None, storage: Path
+) -> None:
+    """Run a function in `workers` processes at once, started by Ray Train.
+
+    They are one process group of torch: on GPUs, one a process, with nccl; on CPUs with gloo. `use_gpus` null: where
+    the cluster has any. Ray is the one that is running, or the cluster at `address`, or one of this machine. Ray Train
+    notes the run in a folder below `storage`, which all machines have to see; it goes afterwards. What the processes
+    write to standard error appears here.
+
+    An error of ours is raised as it was raised there; TrainingError where a process failed otherwise, or died.
+    """
+    if importlib.util.find_spec("ray") is None:
+        raise MissingExtra(
+            "the engine 'ray' needs Ray: pip install 'themis-data[ray,train]', or leave out --engine ray"
+        )
+    os.environ.setdefault("RAY_CHDIR_TO_TRIAL_DIR", "0")  # paths mean there what they mean here
+    os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # which would take lines of metrics for repetitions
+    import ray
+
+    size = max(workers, os.cpu_count() or 1)
+    with nullcontext() if ray.is_initialized() else _ray(address=address, workers=size, log_to_driver=True):
+        from ray.train.v2.api.config import LoggingConfig, RunConfig, ScalingConfig
+        from ray.train.v2.api.exceptions import TrainingFailedError
+        from ray.train.v2.torch.torch_trainer import TorchTrainer
+
+        gpus = int(ray.cluster_resources().get("GPU", 0))  # type: ignore[no-untyped-call]  # ray is not annotated
+        on_gpus = gpus > 0 if use_gpus is None else use_gpus
+        if on_gpus and address is None and gpus < workers:
+            raise TrainingError(
+                f"{workers} processes need a GPU each, this machine has {gpus}; ask for fewer --workers"
+            )
+
+        def run() -> None:
+            function()
+
+        noted = storage / f".ray-{os.getpid()}"
+        trainer = TorchTrainer(
+            run,
+            scaling_config=ScalingConfig(num_workers=workers, use_gpu=on_gpus),
+            run_config=RunConfig(
+                name="launch", storage_path=str(noted.absolute()), logging_config=LoggingConfig(log_level="ERROR")
+            ),
+        )
+        try:
+            trainer.fit()
+        except TrainingFailedError as error:
+            raise _failure(error) from error
+        finally:
+            shutil.rmtree(noted, ignore_errors=True)
+
+
+def _failure(error: Any) -> ThemisError:
+    """What to say of a launch that failed: our own error if a process raised one, for the others only lost it."""
+    failures: dict[int, Any] = getattr(error, "worker_failures", {})
+    raised = [getattr(failure, "_base_exc", failure) for _, failure in sorted(failures.items())]
+    for cause in raised:
+        if isinstance(cause, ThemisError):
+            return cause
+    said = _last_line(raised[0] if raised else error)
+    return TrainingError(
+        f"{len(failures) or 'all'} processes failed or died: {said}. What was saved is there, go on with --resume; "
+        f"Ray's logs of its workers tell more"
+    )
+
+
 @contextmanager
-def _ray(*, address: str | None, workers: int | None) -> Iterator[None]:
+def _ray(*, address: str | None, workers: int | None, log_to_driver: bool = False) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Without this Ray replaces the accelerators a worker sees, also where no task asks for one.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -94,12 +163,12 @@ def _ray(*, address: str | None, workers: int | None) -> Iterator[None]:
             address="local",
             num_cpus=workers or os.cpu_count(),
             include_dashboard=False,
-            log_to_driver=False,
+            log_to_driver=log_to_driver,
             logging_level=logging.ERROR,
             configure_logging=False,
         )
     else:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, configure_logging=False)
+        ray.init(address=address, log_to_driver=log_to_driver, logging_level=logging.ERROR, configure_logging=False)
     try:
         yield
     finally:
