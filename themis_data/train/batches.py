@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 IGNORED: Final = -100  # a label that is no part of the loss, as torch's cross entropy has it
 _VERSION: Final = 1  # of what the file holds
+_AT_ONCE: Final = 128  # pairs that are tokens in Python at a time; of a row group of long ones they fill hundreds of MB
 _TOKENS: Final = pa.list_(pa.int32())
 _SCHEMA: Final = pa.schema(
     [
@@ -124,9 +125,11 @@ def _write(path: Path, versions: Sequence[Version], split: str, chats: Chats, li
                     rows = rows.filter(pc.is_in(rows["idx"], value_set=drawn))
                 is_demo = pc.is_in(rows["idx"], value_set=demo)
                 left_out["demo_only"] += pc.sum(is_demo).as_py() or 0
-                table = _encoded(rows.filter(pc.invert(is_demo)), chats, limits.max_tokens, left_out)
-                pairs += len(table)
-                writer.write_table(table)
+                usable = rows.filter(pc.invert(is_demo))
+                for start in range(0, len(usable), _AT_ONCE):
+                    table = _encoded(usable.slice(start, _AT_ONCE), chats, limits.max_tokens, left_out)
+                    pairs += len(table)
+                    writer.write_table(table)
     if not pairs:
         temporary.unlink()
         splits = sorted({name for version in versions for name in splits_of(version)})
