@@ -61,7 +61,6 @@ def test_two_processes_on_ray_give_the_losses_and_weights_of_one(whole, recipe, 
     assert [] == [path.name for path in whole.parent.iterdir() if path.name.startswith(".ray")]
 
 
-@pytest.mark.xfail(reason="several processes that go on within an epoch do not have the losses of an unbroken run")
 def test_a_killed_process_costs_the_steps_since_the_checkpoint(whole, recipe, tmp_path):
     from themis_data.engine.on_ray import launch
     from themis_data.train.launch import fit_on_ray

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,14 +31,20 @@ def weights(file: Path):
     return load_file(file)
 
 
-def test_two_processes_give_the_losses_and_weights_of_one(tmp_path):
-    pairs(tmp_path / "pairs")
-    recipe = recipe_file(tmp_path, preference={"pairs_per_step": 8, "epochs": 3, "save_every": 4})
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A recipe of nine steps in three epochs with a checkpoint after eight, and what one and two processes made of it."""
+    folder = tmp_path_factory.mktemp("trained")
+    pairs(folder / "pairs")
+    recipe = recipe_file(folder, preference={"pairs_per_step": 8, "epochs": 3, "save_every": 8})
+    train = ("-m", "themis_data.cli", "train", str(recipe), "--cpu", "--out")
     for processes in (1, 2):
-        torchrun(
-            processes, "-m", "themis_data.cli", "train", str(recipe), "--cpu", "--out", str(tmp_path / f"{processes}")
-        )
-    one, two = (tmp_path / f"{processes}" / "preference" for processes in (1, 2))
+        torchrun(processes, *train, str(folder / f"{processes}"))
+    return train, *(folder / f"{processes}" / "preference" for processes in (1, 2))
+
+
+def test_two_processes_give_the_losses_and_weights_of_one(trained):
+    _, one, two = trained
 
     assert 9 == len(steps(one)) == len(steps(two))
     for name in ("loss", "preference_loss", "nll", "accuracy", "reward_spread", "grad_norm"):
@@ -45,6 +52,22 @@ def test_two_processes_give_the_losses_and_weights_of_one(tmp_path):
         assert expected == pytest.approx([line[name] for line in steps(two)], rel=1e-4, abs=1e-6)
     expected, found = weights(one / "model" / "model.safetensors"), weights(two / "model" / "model.safetensors")
     assert all(expected[name].allclose(found[name], rtol=1e-3, atol=1e-5) for name in expected)
+
+
+def test_two_processes_go_on_within_an_epoch_to_the_bit(trained, tmp_path):
+    train, _, whole = trained
+    shutil.copytree(whole.parent, tmp_path / "out")
+    resumed = tmp_path / "out" / "preference"
+    shutil.rmtree(resumed / "model")
+    shutil.rmtree(resumed / "checkpoints" / "checkpoint-9")
+
+    torchrun(2, *train, str(tmp_path / "out"), "--resume")
+
+    expected, found = steps(whole), steps(resumed)
+    assert expected[:8] == found[:8]  # times and all: they were not taken again
+    assert expected[8]["loss"] == found[8]["loss"] and 9 == len(found)
+    one, other = (weights(folder / "model" / "model.safetensors") for folder in (whole, resumed))
+    assert all(one[name].equal(other[name]) for name in one)
 
 
 @pytest.mark.parametrize("tied", [True, False])

@@ -186,7 +186,9 @@ class PairTrainer(RewardTrainer):
 
     def _get_train_sampler(self, train_dataset: datasets.Dataset | None = None) -> Order:
         lengths = self.train_dataset.with_format("numpy")["length"][:]
-        return Order(lengths, self.phase.pairs_per_step, self.args.seed)
+        order = Order(lengths, self.phase.pairs_per_step, self.args.seed)
+        self.add_callback(_TellsTheEpoch(order))
+        return order
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         rate = partial(self.phase.rate_at, steps=num_training_steps)
@@ -305,6 +307,17 @@ class PairTrainer(RewardTrainer):
             (scratch / "README.md").write_text(card(), encoding="utf-8")
             scratch.rename(folder)
         self.accelerator.wait_for_everyone()
+
+
+class _TellsTheEpoch(transformers.TrainerCallback):
+    """So that the order is that of the epoch also where a run goes on within one: several processes then read through
+    one sampler more than the trainer reaches through."""
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.order.set_epoch(state.global_step * self.order.pairs_per_step // len(self.order))
 
 
 class _Records(transformers.TrainerCallback):
