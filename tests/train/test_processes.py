@@ -33,7 +33,7 @@ def weights(file: Path):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A recipe of nine steps in three epochs with a checkpoint after eight, and what one and two processes made of it."""
+    """A recipe of nine steps in three epochs, with checkpoints at 8 and 9, as one and two processes did it."""
     folder = tmp_path_factory.mktemp("trained")
     pairs(folder / "pairs")
     recipe = recipe_file(folder, preference={"pairs_per_step": 8, "epochs": 3, "save_every": 8})
