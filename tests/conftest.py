@@ -1,10 +1,12 @@
 """For every test: a folder of small git repositories (git_repositories.py), and how Hypothesis looks for examples."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from git_repositories import Repository
+from git_server import GitServer
 from hypothesis import HealthCheck, settings
 
 # How long an example takes says more about what else runs on the machine than about the code.
@@ -20,3 +22,23 @@ def make_repository(tmp_path: Path) -> Callable[..., Repository]:
         return Repository(tmp_path / name, *init)
 
     return make
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[[], GitServer]]:
+    """Starts servers of `tmp_path / "served"`, and stops them."""
+    servers = []
+
+    def start() -> GitServer:
+        server = GitServer(tmp_path / "served")
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        servers.append((server, thread))
+        return server
+
+    yield start
+    for server, thread in servers:
+        server.hanging.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()

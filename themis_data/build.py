@@ -35,6 +35,7 @@ R = TypeVar("R")
 # Below this many rows looked at, starting Ray (about 8 s) costs more than it gives.
 INLINE_ROWS = 20_000
 # Distributions whose version shapes published rows; recorded in every manifest.
+_TOLD = 20  # repositories and files that cannot be read, and are named one by one while it runs
 PACKAGES = (
     "pyarrow",
     "polars",
@@ -156,8 +157,11 @@ def _list(track: Track, folder: RunFolder, seed: int, limit: int | None, progres
     listing: Listing = track.source.config.list_units(folder.source(track.source.id))
     for warning in listing.warnings:
         progress.note(f"warning: {track.source.id}: {warning}")
-    for what, why in listing.unreadable:
+    for what, why in listing.unreadable[:_TOLD]:
         progress.note(f"warning: {track.source.id}: {what} cannot be read and is left out: {why}")
+    if len(listing.unreadable) > _TOLD:
+        more = len(listing.unreadable) - _TOLD
+        progress.note(f"warning: {track.source.id}: so it is with {more:,} more, which the manifest names")
     if limit is not None and limit < len(listing.units):
         chosen = sorted(listing.units, key=lambda unit: uniform(seed, "limit", unit.fingerprint))[:limit]
         kept = tuple(unit for unit in listing.units if unit in chosen)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from themis_data.engine.segment import Listing
+from themis_data.sources._fetch import Fetching
 from themis_data.sources.git_history import GitHistory, RepositoryRef
 
 KEY = b"0123456789abcdef"
@@ -29,7 +30,7 @@ class Mined:
 def mine(*repos: Path | str | RepositoryRef, memory: Path, **settings: Any) -> Mined:
     """Everything in these repositories. Units are sent through pickle, as to another machine."""
     given = tuple(one if isinstance(one, RepositoryRef) else str(one) for one in repos)
-    source = GitHistory(repos=given, **settings)
+    source = GitHistory(repos=given, **{"fetching": Fetching(tries=1), **settings})
     listing = source.list_units(memory)
     changes, commits, left_out = [], [], dict[str, int]()
     for unit in listing.units:

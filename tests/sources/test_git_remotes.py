@@ -3,10 +3,6 @@
 import base64
 import os
 import pickle
-import subprocess
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
 import pytest
 from builds import Notes, build_here, made_repository, pipeline_file
@@ -16,91 +12,6 @@ from mined import mine
 from themis_data.sources.git_history import GitHistory
 
 SECRET = "s3cret-Token"
-
-
-class GitServer(ThreadingHTTPServer):
-    """Serves the repositories of a folder with `git http-backend`; notes what clients sent."""
-
-    daemon_threads = True
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.folder, self.password, self.redirect, self.answer = folder, "", "", b""
-        self.authorizations: list[str | None] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: GitServer
-
-    def do_GET(self) -> None:
-        sent = self.headers.get("Authorization")
-        self.server.authorizations.append(sent)
-        if self.server.redirect:
-            return self._reply(302, {"Location": self.server.redirect + self.path}, b"")
-        if self.server.password and sent != "Basic " + base64.b64encode(self.server.password.encode()).decode():
-            return self._reply(401, {"WWW-Authenticate": 'Basic realm="x"'}, b"")
-        if self.server.answer:
-            return self._reply(200, {"Content-Type": "application/x-git-upload-pack-advertisement"}, self.server.answer)
-        path, _, query = self.path.partition("?")
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        environment = {
-            "PATH": os.environ["PATH"],
-            "GIT_PROJECT_ROOT": str(self.server.folder),
-            "GIT_HTTP_EXPORT_ALL": "1",
-            "PATH_INFO": path,
-            "QUERY_STRING": query,
-            "REQUEST_METHOD": self.command,
-            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-            "CONTENT_LENGTH": str(len(body)),
-            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-            "REMOTE_ADDR": "127.0.0.1",
-            "GIT_CONFIG_NOSYSTEM": "1",
-        }
-        out = subprocess.run(["git", "http-backend"], input=body, capture_output=True, env=environment).stdout
-        head, _, content = out.partition(b"\r\n\r\n")
-        fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
-        return self._reply(int(fields.pop("Status", "200").split()[0]), fields, content)
-
-    do_POST = do_GET
-
-    def _reply(self, status: int, fields: dict[str, str], content: bytes) -> None:
-        self.send_response(status)
-        for name, value in {**fields, "Content-Length": str(len(content))}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *arguments: object) -> None:
-        pass
-
-
-@pytest.fixture
-def serve(tmp_path):
-    """Starts servers of `tmp_path / "served"`, and stops them."""
-    servers = []
-
-    def start() -> GitServer:
-        server = GitServer(tmp_path / "served")
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        servers.append((server, thread))
-        return server
-
-    yield start
-    for server, thread in servers:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@pytest.fixture
-def server(serve):
-    return serve()
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ LOUD, GOOD, BAD, HEAD, SOFT = "bold red", "green", "red", "bold", "dim"
 _INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _COUNTED = {"source": "Source", "license": "Licence", "evidence": "Evidence", "system_kind": "System prompt"}
 _LINE_ITEMS = 8  # of counts on one line
+_TOLD = 20  # inputs that could not be read, named one by one
 _LIST_ROWS = 15  # of a list of counts; all of them with --json
 
 
@@ -577,8 +578,11 @@ def _unreadable(sources: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
 
 
 def _say_unreadable(out: Console, unreadable: Iterable[tuple[str, str]]) -> None:
-    for what, why in dict.fromkeys(unreadable):
+    named = list(dict.fromkeys(unreadable))
+    for what, why in named[:_TOLD]:
         say(out, f"COULD NOT BE READ and is left out: {visible(what)}: {visible(why)}", LOUD)
+    if len(named) > _TOLD:
+        say(out, f"and {count(len(named) - _TOLD, 'input')} more, which the manifest names", LOUD)
 
 
 def _say_warnings(out: Console, sources: Sequence[Mapping[str, Any]]) -> None:

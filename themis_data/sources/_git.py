@@ -6,6 +6,7 @@ system, user or source configuration, no hooks, no replacement objects and no la
 """
 
 import base64
+import fcntl
 import os
 import re
 import resource
@@ -14,7 +15,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,9 @@ _USER = re.compile(r"(://)[^/\s]*@")
 _QUERY = re.compile(r"(://[^\s?#'\"]*)[?#][^\s'\"]*")
 _MEMORY_LIMIT = 4 * 1024**3  # bytes of private memory for one git process; packs are mapped and do not count
 _FETCHED = "refs/themis/"
+_REMOTE = "themis"  # what git calls the server; named by settings of one process, in no file
+_BORROWS = "borrows"  # file of a clone with the name of the one whose objects it needs
+_LOCK = "fetching"  # file of a clone that is locked while git writes there, with that git's process group
 _CLONE_LIMIT = 32 * 1024**3  # bytes of one file that a fetch may write
 _TEXT_LIMIT = 64 * 1024**2  # bytes of a source's own text file (config, packed-refs ...) that are looked at
 
@@ -43,6 +47,8 @@ class Objects:
     folder: Path
     object_format: str = "sha1"  # or sha256
     shallow: Path | None = None  # file that lists where the history was cut
+    borrowed: Path | None = None  # folder of a fork's objects that these are read together with
+    blob_limit: int | None = None  # bytes; larger blobs were left on the server; None where none was
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,6 +202,8 @@ class Git:
     environment: dict[str, str]
     timeout_s: float
     file_limit: int | None = None  # bytes of one file that it may write
+    running: set[subprocess.Popen[bytes]] | None = None  # what runs now is in here, for who has to end it all
+    holds: int | None = None  # a file that its processes keep open
 
     def output(self, *arguments: str, lines: Iterable[str] = ()) -> bytes:
         """All that a command prints, given lines on its standard input. Raises SourceError when it fails."""
@@ -220,9 +228,12 @@ class Git:
                 env=self.environment,
                 cwd="/",
                 start_new_session=True,
+                pass_fds=() if self.holds is None else (self.holds,),
             )
             assert process.stdout is not None
-            with _watched(process, self.timeout_s) as is_late, process.stdout as stdout:
+            if self.holds is not None:
+                os.pwrite(self.holds, b"%-20d" % process.pid, 0)
+            with _watched(process, self.timeout_s, self.running) as is_late, process.stdout as stdout:
                 resource.prlimit(process.pid, resource.RLIMIT_DATA, (_MEMORY_LIMIT, _MEMORY_LIMIT))
                 if self.file_limit is not None:
                     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (self.file_limit, self.file_limit))
@@ -255,13 +266,17 @@ def _shown(said: bytes) -> str:
 
 
 @contextmanager
-def _watched(process: subprocess.Popen[bytes], timeout_s: float) -> Iterator[threading.Event]:
+def _watched(
+    process: subprocess.Popen[bytes], timeout_s: float, running: set[subprocess.Popen[bytes]] | None
+) -> Iterator[threading.Event]:
     """Ends a process and its children: when it takes too long (then the event is set), or is no longer wanted."""
     is_late = threading.Event()
+    if running is not None:
+        running.add(process)
 
     def stop() -> None:
         is_late.set()
-        _kill(process)
+        end(process)
 
     watchdog = threading.Timer(timeout_s, stop)
     watchdog.daemon = True
@@ -269,12 +284,15 @@ def _watched(process: subprocess.Popen[bytes], timeout_s: float) -> Iterator[thr
     try:
         yield is_late
     finally:
-        _kill(process)
+        end(process)
         process.wait()
         watchdog.cancel()
+        if running is not None:
+            running.discard(process)
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process that was started here, with all that it started."""
     if process.poll() is None:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -320,16 +338,30 @@ def open_git(objects: Objects, *, timeout_s: float) -> Iterator[Git]:
     _require_git()
     with tempfile.TemporaryDirectory(prefix="themis-git-") as folder:
         _make_git_dir(Path(folder), objects.object_format)
-        extra = {"GIT_DIR": folder, "GIT_ALTERNATE_OBJECT_DIRECTORIES": _quoted(objects.folder)}
+        folders = [objects.folder, *([objects.borrowed] if objects.borrowed else [])]
+        extra = {"GIT_DIR": folder, "GIT_ALTERNATE_OBJECT_DIRECTORIES": ":".join(map(_quoted, folders))}
         if objects.shallow:
             extra["GIT_SHALLOW_FILE"] = str(objects.shallow)
         yield Git(label=objects.label, environment=_environment(**extra), timeout_s=timeout_s)
 
 
-def fetch_clone(url: str, git_dir: Path, refs: Sequence[str], *, timeout_s: float) -> Repository:
+def fetch_clone(
+    url: str,
+    git_dir: Path,
+    refs: Sequence[str],
+    *,
+    timeout_s: float,
+    stall_s: float = 60.0,
+    blob_limit: int | None = None,
+    lender: Path | None = None,
+    running: set[subprocess.Popen[bytes]] | None = None,
+) -> Repository:
     """Bring a remote repository's history into a bare repository of ours, or bring it up to date.
 
-    One process at a time may do so: what another left behind is taken away.
+    One process at a time does so: a git that another left running is ended, and what it left behind is taken away.
+    An http server that sends less than 1,000 bytes a second for `stall_s` is given up.
+    `blob_limit` leaves larger blobs (bytes) on the server, where that server can do so. `lender` is the clone of a
+    fork: what it has is not fetched again, and the clone, which notes its name, is only whole together with it.
 
     Raises SourceError when the remote cannot be read.
     """
@@ -338,38 +370,95 @@ def fetch_clone(url: str, git_dir: Path, refs: Sequence[str], *, timeout_s: floa
     parts = _parts(url)
     if _HELPER.match(url) or parts is None or ("://" in url and parts.scheme not in _SCHEMES):
         raise SourceError(f"{label}: cannot be read; give a folder or a URL of {', '.join(_SCHEMES)}")
-    if not (git_dir / "HEAD").exists():
-        git_dir.mkdir(parents=True, exist_ok=True)
-        _make_git_dir(git_dir, "sha1")
-    for leftover in (*git_dir.rglob("*.lock"), *git_dir.glob("objects/pack/tmp_*")):  # of a fetch that was killed
-        leftover.unlink()
-    url, authorization = _authorization(url, parts)
-    git = Git(
-        label=label,
-        environment=_environment(GIT_DIR=str(git_dir), **authorization),
-        timeout_s=timeout_s,
-        file_limit=_CLONE_LIMIT,
-    )
-    git.output(
-        "fetch",
-        "--quiet",
-        "--no-tags",
-        "--no-recurse-submodules",
-        "--no-write-fetch-head",
-        "--no-auto-maintenance",
-        "--prune",
-        "--",
-        url,
-        *(f"+{ref}:{_FETCHED}{ref}" for ref in refs),
-    )
+    git_dir.mkdir(parents=True, exist_ok=True)
+    with _alone(git_dir) as lock:
+        if not (git_dir / "HEAD").exists():
+            if lender is not None:
+                (git_dir / _BORROWS).write_text(lender.name, encoding="utf-8")
+            _make_git_dir(git_dir, "sha1")
+        borrowed = _borrowed(git_dir)
+        # Of a fetch that was killed.
+        for leftover in (*git_dir.rglob("*.lock"), *git_dir.glob("objects/pack/tmp_*")):
+            leftover.unlink()
+        url, settings = _authorization(url, parts)
+        settings |= {"http.lowSpeedLimit": "1000", "http.lowSpeedTime": f"{max(1, round(stall_s))}"}
+        settings |= {f"remote.{_REMOTE}.url": url}
+        if blob_limit is not None:  # a filter leaves out what is as large as it says
+            settings |= {
+                f"remote.{_REMOTE}.promisor": "true",
+                f"remote.{_REMOTE}.partialCloneFilter": f"blob:limit={blob_limit + 1}",
+            }
+        environment = _environment(GIT_DIR=str(git_dir), **_configured(settings))
+        if borrowed is not None:
+            environment["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = _quoted(borrowed)
+        git = Git(
+            label=label,
+            environment=environment,
+            timeout_s=timeout_s,
+            file_limit=_CLONE_LIMIT,
+            running=running,
+            holds=lock,
+        )
+        git.output(
+            "fetch",
+            "--quiet",
+            "--no-tags",
+            "--no-recurse-submodules",
+            "--no-write-fetch-head",
+            "--no-auto-maintenance",
+            "--prune",
+            "--",
+            _REMOTE,
+            *(f"+{ref}:{_FETCHED}{ref}" for ref in refs),
+        )
+    return fetched_clone(url, git_dir, blob_limit=blob_limit)
+
+
+def fetched_clone(url: str, git_dir: Path, *, blob_limit: int | None = None) -> Repository:
+    """What `fetch_clone` brought, as it is. Raises SourceError where there is none."""
+    label = without_credentials(url)
     clone = open_repository(git_dir)
     fetched = {ref.removeprefix(_FETCHED): tip for ref, tip in clone.refs.items() if ref.startswith(_FETCHED)}
-    objects = Objects(label=label, folder=clone.objects.folder, shallow=clone.objects.shallow)
+    objects = Objects(
+        label=label,
+        folder=clone.objects.folder,
+        shallow=clone.objects.shallow,
+        borrowed=_borrowed(git_dir),
+        blob_limit=blob_limit,
+    )
     return Repository(objects=objects, refs=fetched, origin=label)
 
 
+def _borrowed(git_dir: Path) -> Path | None:
+    """Objects of the clone that this one borrows from. Raises SourceError where that one is gone."""
+    name = _text(git_dir / _BORROWS).strip()
+    if not name:
+        return None
+    objects = git_dir.parent / name / "objects"
+    if not objects.is_dir():
+        raise SourceError(f"{git_dir}: it needs the objects of {objects.parent}, which is gone; remove {git_dir} too")
+    return objects
+
+
+@contextmanager
+def _alone(git_dir: Path) -> Iterator[int]:
+    """A lock on a clone. git holds it as well, and so does one whose process was killed: that one is ended."""
+    lock = os.open(git_dir / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if (group := os.pread(lock, 20, 0).strip()).isdigit():  # of who holds it: no other has this number
+                with suppress(ProcessLookupError):
+                    os.killpg(int(group), signal.SIGKILL)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock
+    finally:
+        os.close(lock)
+
+
 def _authorization(url: str, parts: SplitResult) -> tuple[str, dict[str, str]]:
-    """The URL without the password it may have, and the environment that gives the password to git.
+    """The URL without the password it may have, and the settings that give the password to git.
 
     Arguments of a process can be read by everyone on the machine, its environment by its owner only. With a password no
     redirect is followed: it would go along.
@@ -378,10 +467,15 @@ def _authorization(url: str, parts: SplitResult) -> tuple[str, dict[str, str]]:
         return url, {}
     secret = base64.b64encode(f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()).decode("ascii")
     settings = {"http.extraHeader": f"Authorization: Basic {secret}", "http.followRedirects": "false"}
+    return without_user(url), settings
+
+
+def _configured(settings: Mapping[str, str]) -> dict[str, str]:
+    """The environment that gives settings to git."""
     environment = {"GIT_CONFIG_COUNT": str(len(settings))}
     for number, (key, value) in enumerate(settings.items()):
         environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
-    return without_user(url), environment
+    return environment
 
 
 # A commit-graph may be stale, or lie; commits are read as they are. Packs are kept as they come, and nothing is tidied

@@ -6,8 +6,9 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from subprocess import Popen
 from typing import IO, Annotated, Any, ClassVar, NamedTuple
 
 import pyarrow as pa
@@ -15,25 +16,26 @@ import pyarrow as pa
 from themis_data.code.language import language_of_path
 from themis_data.engine.segment import Listing, Piece, Unit
 from themis_data.errors import SourceError
-from themis_data.fingerprint import digest, row_id, where_it_runs
+from themis_data.fingerprint import WHERE_IT_RUNS, digest, row_id, where_it_runs
 from themis_data.manifest import write_atomically
 from themis_data.schema import schema
+from themis_data.sources._fetch import Failed, Fetcher, Fetching, Journal, Wanted, clone_name, with_lenders
 from themis_data.sources._git import (
     Git,
     Objects,
     Repository,
     fetch_clone,
+    fetched_clone,
     local_path,
     open_git,
     open_repository,
     public_name,
     without_credentials,
-    without_user,
 )
 from themis_data.text.edits import edit_key
 from themis_data.text.licenses import license_class, recognise_license
 from themis_data.text.messages import is_bot, reverted_commits, without_people
-from themis_data.upstream.commit_export import CommitExport, read_commit_export
+from themis_data.upstream.commit_export import CommitExport, choose_repositories, read_commit_export
 
 _EDIT_KEYS = 64  # a commit
 _MESSAGE_BYTES = 64 * 1024
@@ -69,13 +71,15 @@ class GitHistory:
     root, empty, many_paths, added, deleted, type_changed, submodule, symlink, not_regular, mode_only, path_not_utf8,
     path_too_long, bad_date, message_too_large, unknown_language, not_listed, message_not_utf8, missing_blob, too_large,
     empty_side, binary, not_utf8.
-    A repository that cannot be read is reported, and the others go on.
+    A repository that cannot be read is reported with its reason, and the others go on. Those behind URLs are fetched
+    into the run folder, each once, as `fetching` says; what was fetched is noted, so a build that was killed goes on.
 
     `merged_by` of a change is merge_commit where a merge brought it into the default branch (HEAD), default_branch
     where the branch itself went through it (its first parents), and null where HEAD does not lead to it.
 
     With `commits`, an export of commit metadata (`manifests/commit_export.sql`), only the commits and paths that it
-    lists are changes; its other repositories of a commit are among the change's `repos`.
+    lists are changes; its other repositories of a commit are among the change's `repos`. Without `repos` and `lists`
+    the repositories are those that it names, as few as have all its commits: of one that is gone, its forks.
     """
 
     writes: ClassVar[str] = "change"
@@ -84,32 +88,46 @@ class GitHistory:
     distributions: ClassVar[tuple[str, ...]] = ("identify",)
 
     repos: Annotated[tuple[str | RepositoryRef, ...], "folders (bare or not) or URLs"] = where_it_runs(())
+    lists: Annotated[
+        tuple[str, ...],
+        "text files with a folder or URL a line, and behind a space a name for it; `#` begins a comment",
+    ] = where_it_runs(())
     refs: Annotated[tuple[str, ...], "refs or patterns whose history is read, for example refs/heads/*"] = ("HEAD",)
     max_file_bytes: Annotated[int, "bytes a side; larger files are left out before they are read"] = 65_536
     known_languages_only: Annotated[bool, "leave out files in no known language before they are read"] = False
     commits: Annotated[
         tuple[str, ...], "exports of commit metadata, files or folders: only what they list; none: all"
     ] = where_it_runs(())
+    url: Annotated[str, "where a repository is that only an export names: {name} is host/owner/name"] = where_it_runs(
+        "https://{name}.git"
+    )
+    fetching: Annotated[Fetching | None, "how repositories behind URLs are fetched; null: as by default"] = field(
+        default=None, metadata={WHERE_IT_RUNS: True}
+    )
     unit_commits: Annotated[int, "commits a unit of work"] = where_it_runs(5_000)
     timeout_s: Annotated[float, "seconds one git process may take"] = where_it_runs(3_600.0)
 
+    @property
+    def _fetching(self) -> Fetching:
+        return self.fetching or Fetching()
+
     def list_units(self, memory: Path) -> Listing:
         """Units of at most `unit_commits` commits, oldest round first; a commit of several forks is read once."""
-        if not self.repos:
+        given = [*(_reference(one) for one in self.repos), *_listed_in([Path(path) for path in self.lists])]
+        if not given and not self.commits:
             return Listing(units=(), identity=[], warnings=("no repositories given: set repos to folders or URLs",))
-        found: list[_Found] = []
-        unreadable: list[tuple[str, str]] = []
-        for given in self.repos:
-            reference = given if isinstance(given, RepositoryRef) else RepositoryRef(path=given)
-            try:
-                found.append(self._look(reference, memory))
-            except SourceError as error:
-                unreadable.append((without_credentials(reference.path), str(error)))
+        journal = Journal(memory, keep=not self._fetching.again)
+        looked = self._looked_at(given, memory, journal) if given else self._named_by_export(memory, journal)
+        journal.close()
+        found = [one for _, one in looked if isinstance(one, _Found)]
+        unreadable = [
+            (without_credentials(reference.path), one.why) for reference, one in looked if isinstance(one, Failed)
+        ]
         found, alike = _one_of_each_name(found)
         unreadable += alike
         identity: list[dict[str, Any]] = []
         histories: list[_History] = []
-        warnings: list[str] = []
+        warnings = list(_counted([one for _, one in looked]))
         for one in found:
             try:
                 rounds = self._rounds(one, memory) if one.tips else ()
@@ -136,19 +154,82 @@ class GitHistory:
         ]
         return Listing(units=tuple(units), identity=identity, unreadable=tuple(unreadable), warnings=tuple(warnings))
 
-    def _look(self, reference: RepositoryRef, memory: Path) -> "_Found":
-        folder = local_path(reference.path)
-        if folder is not None:
-            repository = open_repository(folder)
-        else:
-            clone = memory / "clones" / f"{digest(without_user(reference.path))}.git"
-            repository = fetch_clone(reference.path, clone, self.refs, timeout_s=self.timeout_s)
+    def _looked_at(
+        self, given: Sequence[RepositoryRef], memory: Path, journal: Journal
+    ) -> "list[tuple[RepositoryRef, _Found | Failed]]":
+        """What each repository has, or why it cannot be read, in order. Those behind URLs are fetched first."""
+        limit = None if self._fetching.large_blobs else max(self.max_file_bytes, _LICENSE_BYTES)
+        clones = {one.path: clone_name(one.path, limit) for one in given if local_path(one.path) is None}
+        wanted = with_lenders([one.path for one in given if one.path in clones], clones.__getitem__)
+        fetched = self._fetched(wanted, limit, memory, journal)
+        looked: list[tuple[RepositoryRef, _Found | Failed]] = []
+        for reference in given:
+            if reference.path in clones:
+                outcome = fetched[clones[reference.path]]
+                if isinstance(outcome, _Found) and reference.name is not None:
+                    outcome = replace(outcome, name=reference.name)
+            else:
+                try:
+                    folder = local_path(reference.path)
+                    assert folder is not None
+                    outcome = self._look(reference.path, open_repository(folder), reference.name)
+                except SourceError as error:
+                    outcome = Failed(reason="unreadable", why=str(error))
+            looked.append((reference, outcome))
+        return looked
+
+    def _fetched(
+        self, wanted: Sequence[Wanted], limit: int | None, memory: Path, journal: Journal
+    ) -> "dict[str, _Found | Failed]":
+        """By the name of the clone."""
+        keys = {one.clone: digest([one.clone, list(self.refs)]) for one in wanted}
+        known = {clone: journal.settled(key) for clone, key in keys.items()}
+        found: dict[str, _Found | Failed] = {
+            clone: outcome for clone, outcome in known.items() if isinstance(outcome, Failed)
+        }
+
+        def fetch(one: Wanted, running: set[Popen[bytes]]) -> _Found:
+            clone = memory / "clones" / one.clone
+            if known[one.clone] and clone.is_dir():
+                repository = fetched_clone(one.url, clone, blob_limit=limit)
+            else:
+                lender = memory / "clones" / one.lender if one.lender is not None else None
+                repository = fetch_clone(
+                    one.url,
+                    clone,
+                    self.refs,
+                    timeout_s=self.timeout_s,
+                    stall_s=self._fetching.stall_s,
+                    blob_limit=limit,
+                    lender=lender if lender is not None and (lender / "HEAD").is_file() else None,
+                    running=running,
+                )
+            return self._look(one.url, repository)
+
+        for one, outcome in Fetcher(self._fetching, fetch).all([one for one in wanted if one.clone not in found]):
+            found[one.clone] = outcome
+            journal.note(keys[one.clone], outcome if isinstance(outcome, Failed) else None)
+        return found
+
+    def _named_by_export(self, memory: Path, journal: Journal) -> "list[tuple[RepositoryRef, _Found | Failed]]":
+        """The repositories that an export names; where one is gone, another one that has the commits."""
+        paths = [Path(path).expanduser() for path in self.commits]
+        looked: dict[str, tuple[RepositoryRef, _Found | Failed]] = {}
+        while True:
+            dead = {name for name, (_, outcome) in looked.items() if isinstance(outcome, Failed)}
+            new = [name for name in choose_repositories(paths, dead=dead) if name not in looked]
+            if not new:
+                return list(looked.values())
+            references = [RepositoryRef(path=self.url.format(name=name), name=name) for name in new]
+            looked |= dict(zip(new, self._looked_at(references, memory, journal), strict=True))
+
+    def _look(self, path: str, repository: Repository, name: str | None = None) -> "_Found":
         tips = sorted(set(_matching(repository.refs, self.refs)))
         head = repository.refs.get("HEAD")
         commits, roots, merged_by = _history(repository.objects, tips, head, self.timeout_s)
-        name = reference.name or (public_name(repository.origin) if repository.origin else None)
+        name = name or (public_name(repository.origin) if repository.origin else None)
         return _Found(
-            label=without_credentials(reference.path),
+            label=without_credentials(path),
             name=name or f"local/{min(roots, default='empty')}",
             repository=repository,
             tips=tuple(tips),
@@ -240,7 +321,8 @@ class GitHistory:
             changes = _Changes(name, repos, key, licenses, unit.payload["merged_by"])
             seen = _Columns("commit")
             left_out: Counter[str] = Counter()
-            for commit, sides in read_sides(git, commits, self.max_file_bytes):
+            without = "missing_blob" if objects.blob_limit is None else "too_large"  # those were not fetched
+            for commit, sides in read_sides(git, commits, self.max_file_bytes, without=without):
                 reason = changes.add(commit, *sides) if isinstance(sides, tuple) else sides
                 _add_commit(seen, commit, reason, repos.get(commit.id, name))
                 if reason is not None:
@@ -284,6 +366,34 @@ class _Reading:
 
     left_to_others: frozenset[str]  # commits that another repository reads
     repos: dict[str, str]  # commit -> all names, for those that several repositories have
+
+
+def _reference(given: str | RepositoryRef) -> RepositoryRef:
+    return given if isinstance(given, RepositoryRef) else RepositoryRef(path=given)
+
+
+def _listed_in(lists: Sequence[Path]) -> Iterator[RepositoryRef]:
+    for path in lists:
+        try:
+            lines = path.expanduser().read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SourceError(f"{path}: cannot be read as a list of repositories: {error}") from error
+        for number, line in enumerate(lines, start=1):
+            fields = [] if line.lstrip().startswith("#") else line.split()
+            if len(fields) > 2:
+                raise SourceError(
+                    f"{path}, line {number}: {line!r}; expected a folder or URL, a space and a name for it"
+                )
+            if fields:
+                yield RepositoryRef(path=fields[0], name=fields[1] if len(fields) == 2 else None)
+
+
+def _counted(looked: "Sequence[_Found | Failed]") -> Iterator[str]:
+    """How many of many repositories cannot be had, by reason."""
+    reasons = Counter(one.reason for one in looked if isinstance(one, Failed))
+    if reasons and len(looked) > 1:
+        counts = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items()))
+        yield f"{reasons.total():,} of {len(looked):,} repositories cannot be read: {counts}"
 
 
 def _one_of_each_name(found: Iterable[_Found]) -> tuple[list[_Found], list[tuple[str, str]]]:
@@ -473,13 +583,14 @@ def _seen(export: CommitExport | None) -> Iterator[str]:
 
 
 def read_sides(
-    git: Git, commits: Sequence[Commit], max_bytes: int
+    git: Git, commits: Sequence[Commit], max_bytes: int, *, without: str = "missing_blob"
 ) -> Iterator[tuple[Commit, str | tuple[bytes, bytes]]]:
-    """Each commit, in order, with the file before and after it, or with the reason why there is no such pair."""
+    """Each commit, in order, with the file before and after it, or with the reason why there is no such pair; `without`
+    is that of blobs that are not there."""
     sides = [commit.edits[0] if commit.reason is None else None for commit in commits]
     sizes = _sizes(git, [blob for pair in sides if pair is not None for blob in pair])
     reasons = [
-        commit.reason or (pair and _size_reason(sizes[pair[0]], sizes[pair[1]], max_bytes))
+        commit.reason or (pair and _size_reason(sizes[pair[0]], sizes[pair[1]], max_bytes, without=without))
         for commit, pair in zip(commits, sides, strict=True)
     ]
     readable = [pair for pair, reason in zip(sides, reasons, strict=True) if pair is not None and reason is None]
@@ -513,9 +624,9 @@ def _read_blobs(git: Git, blobs: Sequence[tuple[str, int]]) -> Iterator[bytes]:
         yield data
 
 
-def _size_reason(old: int | None, new: int | None, max_bytes: int) -> str | None:
+def _size_reason(old: int | None, new: int | None, max_bytes: int, *, without: str) -> str | None:
     if old is None or new is None:
-        return "missing_blob"
+        return without
     if not old or not new:
         return "empty_side"
     return "too_large" if max(old, new) > max_bytes else None

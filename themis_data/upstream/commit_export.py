@@ -74,6 +74,23 @@ def read_commit_export(paths: Sequence[Path], *, among: Collection[str]) -> Comm
     return CommitExport(listed=listed, num_rows=num_rows, left_out=dict(sorted(left_out.items())))
 
 
+def choose_repositories(paths: Sequence[Path], *, dead: Collection[str]) -> list[str]:
+    """host/owner/name of repositories that have all commits of an export, forks left out where they can be; sorted.
+
+    Of a commit's repositories one that others need counts, or else the first by name, as the rows come. None is of
+    those that are `dead`; commits that only these have are not there. Memory grows with the repositories.
+    """
+    chosen: set[str] = set()
+    for batch, _ in _batches(paths):
+        if "repos" not in batch.schema.names:
+            continue
+        for repos in batch.column("repos").unique().to_pylist():
+            names = sorted(_names(repos).difference(dead))
+            if names and chosen.isdisjoint(names):
+                chosen.add(names[0])
+    return sorted(chosen)
+
+
 def _names(repos: str | None) -> set[str]:
     given = {name.strip() for name in (repos or "").split(",")} - {""}
     return {name if name.count("/") > 1 else f"{HOST}/{name}" for name in given}
