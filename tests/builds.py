@@ -574,11 +574,11 @@ class AnyToPreferences:
         return rows.map(lambda table: preferences(marks([(i, "group") for i in table["row_id"].to_pylist()])))
 
 
-def stage_pipeline(folder: Path, stage: Any, *, has_side: bool = False) -> Pipeline:
+def stage_pipeline(folder: Path, stage: Any, *, side: str | None = None) -> Pipeline:
     """A pipeline of one stage over the tables that are known by this folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "stage.yaml").write_text("name: stage\n", encoding="utf-8")
-    source = GivenTables(writes=stage.reads, also_writes=("commit",) if has_side else (), key=str(folder))
+    source = GivenTables(writes=stage.reads, also_writes=() if side is None else (side,), key=str(folder))
     configs = [stage] if stage.writes == "preference" else [stage, AnyToPreferences(stage.writes)]
     steps = tuple(
         Step(id=f"step{n}", use="x", phase=phase, config=config)
@@ -589,15 +589,19 @@ def stage_pipeline(folder: Path, stage: Any, *, has_side: bool = False) -> Pipel
 
 
 def run_stage(
-    folder: Path, stage: Any, tables: pa.Table | list[pa.Table], side: pa.Table | None = None
+    folder: Path,
+    stage: Any,
+    tables: pa.Table | list[pa.Table],
+    side: pa.Table | tuple[str, pa.Table] | None = None,
 ) -> tuple[pa.Table, list[tuple[str, str, str | None]]]:
     """What a stage makes of tables, as a build runs it: its rows, and those it drops.
 
-    Dropped ones are (row id, reason, detail), sorted. `side` are rows of the table `commit`.
+    Dropped ones are (row id, reason, detail), sorted. `side` are rows of the table `commit`, or of the one named.
     """
     listed = tables if isinstance(tables, list) else [tables]
-    GivenTables.known[str(folder)] = (listed, side)
-    build_given(stage_pipeline(folder, stage, has_side=side is not None), folder / "out")
+    name, rows = side if isinstance(side, tuple) else ("commit" if side is not None else None, side)
+    GivenTables.known[str(folder)] = (listed, rows)
+    build_given(stage_pipeline(folder, stage, side=name), folder / "out")
     manifest = json.loads((folder / "out" / "dataset" / "manifest.json").read_text(encoding="utf-8"))
     segment = [s for s in manifest["segments"] if s["name"].endswith(".label")][-1]
     paths = [

@@ -6,6 +6,7 @@ import pytest
 from builds import changes, run_stage
 from rows import dropped
 
+from themis_data.schema import schema
 from themis_data.stages.drop_corrected import STAGE as DropCorrected
 from themis_data.text.messages import says_correction
 
@@ -24,6 +25,20 @@ def history(*steps: tuple[str, float, str], base: str = "1 2 3 4 5 6", **columns
         )
         before = after
     return changes(*rows)
+
+
+def corrected(folder, rows, *corrections, **settings):
+    """What is dropped, where commits of several files (lines before and after, day) corrected the file."""
+    columns = ("repository", "path", "committed_at", "old_blob", "new_blob", "old_contents", "new_contents")
+    same = dict.fromkeys(schema("correction").names)
+    side = [
+        same | {"commit": f"{n:040x}"} | {name: row[name] for name in columns}
+        for n, (old, new, day) in enumerate(corrections)
+        for row in history((new, day, "Fix"), base=old).to_pylist()
+    ]
+    table = schema("correction").table({name: [row[name] for row in side] for name in same})
+    _, found = run_stage(folder, DropCorrected(**settings), rows, side=("correction", table))
+    return {row_id: (reason, detail) for row_id, reason, detail in found}
 
 
 def lines(words: str) -> str:
@@ -91,6 +106,70 @@ def test_a_gap_in_the_blobs_ends_what_can_be_followed(tmp_path):
     rows = history(("1 2 A B 5 6", 0, "Make it faster"), ("1 2 A C 5 6", 1, "Rename"), ("1 2 A D 5 6", 2, "Fix"))
 
     assert {} == dropped(tmp_path, DropCorrected(), rows.take([0, 2]))
+
+
+def test_a_commit_of_several_files_that_corrects_is_seen(tmp_path):
+    rows = history(("1 2 A B 5 6", 0, "Make it faster"))
+    by = f"{0:040x}"
+
+    assert {"a": ("corrected", f"by {by}, 2.0 days later, 1 of 2 lines")} == corrected(
+        tmp_path / "1", rows, ("1 2 A B 5 6", "1 2 A C 5 6", 2)
+    )
+    assert {} == corrected(tmp_path / "2", rows, ("1 2 A B 5 6", "1 2 A B 5 X", 2))
+    assert {} == corrected(tmp_path / "3", rows, ("1 2 A B 5 6", "1 2 A C 5 6", 31))
+
+
+def test_it_is_followed_through_a_commit_of_several_files(tmp_path):
+    rows = history(
+        ("1 2 A B 5 6", 0, "Make it faster"),
+        ("1 2 A B 5 X", 1, "Rename"),
+        ("1 2 A C 5 X", 3, "Oops"),
+        base="1 2 3 4 5 6",
+    )
+
+    assert {"a"} == set(corrected(tmp_path, rows.take([0, 2]), ("1 2 A B 5 6", "1 2 A B 5 X", 1)))
+
+
+LONG = "return_this_value(x)"
+
+
+def test_behind_a_gap_a_line_that_stands_once_is_known_by_its_text(tmp_path):
+    rows = history(
+        (f"1 2 {LONG} B 5 6", 0, "Make it faster"), (f"1 2 {LONG} C 5 6", 1, "Rename"), ("1 2 Y C 5 6", 2, "Fix")
+    )
+
+    assert {"a": ("corrected", f"by {COMMITS['c']}, 2.0 days later, 1 of 2 lines")} == dropped(
+        tmp_path, DropCorrected(), rows.take([0, 2])
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "gap", "last", "day"),
+    [
+        (f"1 2 {LONG} B 5 6", f"1 2 {LONG} C 5 {LONG}", f"1 2 Y C 5 {LONG}", 2),  # it stands twice where it went
+        (f"1 2 {LONG} {LONG} 5 6", f"1 2 {LONG} C 5 6", "1 2 Y C 5 6", 2),  # and where it came
+        (f"1 2 {LONG} B 5 6", f"1 2 {LONG} C 5 6", f"1 2 Y C 5 6 {LONG}", 2),  # it only moved
+        (f"1 2 {LONG} B 5 6", f"1 2 {LONG} C 5 6", "1 2 Y C 5 6", 31),  # too late
+        ("1 2 short B 5 6", "1 2 short C 5 6", "1 2 Y C 5 6", 2),  # too short to be known
+    ],
+)
+def test_behind_a_gap_other_lines_are_not_known(tmp_path, first, gap, last, day):
+    rows = history((first, 0, "Make it faster"), (gap, 1, "Rename"), (last, day, "Fix"))
+
+    assert {} == dropped(tmp_path, DropCorrected(), rows.take([0, 2]))
+
+
+def test_behind_a_gap_a_line_is_the_latest_change_that_added_it(tmp_path):
+    rows = history(
+        (f"1 {LONG} 3 4", 0, "Add it"),
+        ("1 Z 3 4", 1, "Remove it"),
+        (f"1 {LONG} 3 4", 2, "Add it again"),
+        (f"1 {LONG} 3 G", 3, "Gap"),
+        ("1 W 3 G", 4, "Fix"),
+        base="1 2 3 4",
+    )
+
+    assert {"c"} == set(dropped(tmp_path, DropCorrected(), rows.take([0, 1, 2, 4])))
 
 
 def test_another_file_or_repository_corrects_nothing(tmp_path):

@@ -34,10 +34,11 @@ from themis_data.sources._git import (
 )
 from themis_data.text.edits import edit_key
 from themis_data.text.licenses import license_class, recognise_license
-from themis_data.text.messages import is_bot, reverted_commits, without_people
+from themis_data.text.messages import is_bot, reverted_commits, says_correction, without_people
 from themis_data.upstream.commit_export import CommitExport, choose_repositories, read_commit_export
 
 _EDIT_KEYS = 64  # a commit
+_CORRECTION_PATHS = 10  # of a commit; what changes more files is no correction of one of them
 _MESSAGE_BYTES = 64 * 1024
 _PATH_BYTES = 4096  # longer ones cannot be checked out
 _LATEST = 253_402_300_799  # the last second of the year 9999, which is all that calendars take
@@ -70,7 +71,7 @@ class GitHistory:
     Every commit, emitted or not, is a row of the side table `commit`, with the reason why it gave no change: merge,
     root, empty, many_paths, added, deleted, type_changed, submodule, symlink, not_regular, mode_only, path_not_utf8,
     path_too_long, bad_date, message_too_large, unknown_language, not_listed, message_not_utf8, missing_blob, too_large,
-    empty_side, binary, not_utf8.
+    empty_side, binary, not_utf8. With `corrections` files of commits of up to ten files are rows of `correction`.
     A repository that cannot be read is reported with its reason, and the others go on. Those behind URLs are fetched
     into the run folder, each once, as `fetching` says; what was fetched is noted, so a build that was killed goes on.
 
@@ -83,7 +84,7 @@ class GitHistory:
     """
 
     writes: ClassVar[str] = "change"
-    also_writes: ClassVar[tuple[str, ...]] = ("commit",)
+    also_writes: ClassVar[tuple[str, ...]] = ("commit", "correction")
     version: ClassVar[int] = 1
     distributions: ClassVar[tuple[str, ...]] = ("identify",)
 
@@ -95,6 +96,9 @@ class GitHistory:
     refs: Annotated[tuple[str, ...], "refs or patterns whose history is read, for example refs/heads/*"] = ("HEAD",)
     max_file_bytes: Annotated[int, "bytes a side; larger files are left out before they are read"] = 65_536
     known_languages_only: Annotated[bool, "leave out files in no known language before they are read"] = False
+    corrections: Annotated[
+        bool, "read the files of commits of several files that say they correct something, for drop_corrected"
+    ] = False
     commits: Annotated[
         tuple[str, ...], "exports of commit metadata, files or folders: only what they list; none: all"
     ] = where_it_runs(())
@@ -331,6 +335,50 @@ class GitHistory:
                     yield _piece(changes, seen, left_out)
                     left_out = Counter()
             yield _piece(changes, seen, left_out)
+            if self.corrections:
+                for table in self._corrections(git, commits, name):
+                    yield Piece(rows=changes.take(), side={"commit": seen.take(), "correction": table})
+
+    def _corrections(self, git: Git, commits: "Sequence[Commit]", name: str) -> Iterator[pa.Table]:
+        """Files that commits of a few files changed while they corrected something, in the order of the commits.
+
+        What is asked of one is asked of its commit alone: it does not matter in which unit it is read.
+        """
+        files = [
+            (commit, path, entry.old_blob, entry.new_blob)
+            for commit in commits
+            if commit.reason == "many_paths" and commit.num_paths <= _CORRECTION_PATHS and _is_correction(commit)
+            for entry, path in commit.modified
+            if not self.known_languages_only or language_of_path(path) is not None
+        ]
+        sizes = _sizes(git, [blob for _, _, *pair in files for blob in pair])
+        files = [
+            (commit, path, old, new)
+            for commit, path, old, new in files
+            if _size_reason(sizes[old], sizes[new], self.max_file_bytes, without="missing_blob") is None
+        ]
+        blobs = _read_blobs(git, [(blob, sizes[blob] or 0) for _, _, *pair in files for blob in pair])
+        found, held = _Columns("correction"), 0
+        for commit, path, old, new in files:
+            old_data, new_data = next(blobs), next(blobs)
+            texts = _utf8(old_data), _utf8(new_data)
+            if None in texts or b"\0" in old_data or b"\0" in new_data:
+                continue
+            found.add(
+                commit=commit.id,
+                repository=name,
+                path=path,
+                committed_at=commit.committed_at,
+                old_blob=old,
+                new_blob=new,
+                old_contents=texts[0],
+                new_contents=texts[1],
+            )
+            held += len(old_data) + len(new_data)
+            if held >= _BATCH_BYTES:
+                yield found.take()
+                held = 0
+        yield found.take()
 
 
 SOURCE = GitHistory
@@ -497,6 +545,7 @@ class Commit(NamedTuple):
     num_paths: int
     path: bytes | None  # of the only path, else None
     entries: list[bytes]  # of the first of its paths and the first modified ones, as git gives them
+    paths: list[bytes]  # of each of the entries
     reason: str | None  # why it is no candidate; None for one modified regular file
 
     @property
@@ -504,6 +553,14 @@ class Commit(NamedTuple):
         """Blobs before and after of the first modified regular files; of a candidate its only one."""
         entries = map(_Entry.of, self.entries)
         return [(entry.old_blob, entry.new_blob) for entry in entries if entry.reason is None]
+
+    @property
+    def modified(self) -> "Iterator[tuple[_Entry, str]]":
+        """The first modified regular files with their paths, as far as those are text of a usual length."""
+        for raw, path in zip(self.entries, self.paths, strict=True):
+            entry = _Entry.of(raw)
+            if entry.reason is None and _path_reason(path) is None:
+                yield entry, path.decode("utf-8")
 
 
 class _Entry(NamedTuple):
@@ -676,23 +733,24 @@ def _tokens(stdout: IO[bytes]) -> Iterator[bytes]:
 
 def _parse_log(tokens: Iterator[bytes]) -> Iterator[Commit]:
     """Commits out of what `git log --raw -z` says. A path is taken as it comes, whatever it looks like."""
-    head, path, num_paths, entries = b"", b"", 0, list[bytes]()
+    head, num_paths, entries, paths = b"", 0, list[bytes](), list[bytes]()
     for token in tokens:
         if token.startswith((b":", b"\n:")):
             path = next(tokens, b"")
             num_paths += 1
             if num_paths == 1 or (len(entries) < _EDIT_KEYS and token.endswith(b"M")):
                 entries.append(token)
+                paths.append(path)
         elif token:
             if head:
-                yield _commit(head, path, num_paths, entries)
-            head, num_paths, entries = token, 0, []
+                yield _commit(head, num_paths, entries, paths)
+            head, num_paths, entries, paths = token, 0, [], []
     if head:
-        yield _commit(head, path, num_paths, entries)
+        yield _commit(head, num_paths, entries, paths)
 
 
-def _commit(head: bytes, path: bytes, num_paths: int, entries: list[bytes]) -> Commit:
-    """One commit. `entries` are the first of its paths and the first modified ones, as git gives them."""
+def _commit(head: bytes, num_paths: int, entries: list[bytes], paths: list[bytes]) -> Commit:
+    """One commit. `entries` are its first path and the first modified ones, as git gives them, with their `paths`."""
     fields = head.split(b"\n", 7)
     if len(fields) != 8:
         raise SourceError(f"commit {head[:64].decode('ascii', 'replace')!r} cannot be read: its header is cut short")
@@ -704,7 +762,7 @@ def _commit(head: bytes, path: bytes, num_paths: int, entries: list[bytes]) -> C
     elif num_paths != 1:
         reason = "many_paths" if num_paths else "empty"
     else:
-        reason = _Entry.of(entries[0]).reason or _path_reason(path)
+        reason = _Entry.of(entries[0]).reason or _path_reason(paths[0])
     if reason is None and (committed_at is None or authored_at is None):
         reason = "bad_date"
     if reason is None and len(head) >= _MESSAGE_BYTES:
@@ -719,8 +777,9 @@ def _commit(head: bytes, path: bytes, num_paths: int, entries: list[bytes]) -> C
         author=author,
         message=message,
         num_paths=num_paths,
-        path=path if num_paths == 1 else None,
+        path=paths[0] if num_paths == 1 else None,
         entries=entries,
+        paths=paths,
         reason=reason,
     )
 
@@ -807,9 +866,14 @@ def _license_blobs(entry: re.Pattern[bytes], tree: bytes) -> Iterator[str]:
         place = found.end()
 
 
+def _is_correction(commit: Commit) -> bool:
+    return says_correction(without_people(commit.message.decode("utf-8", "replace").partition("\n")[0]))
+
+
 def _piece(changes: "_Changes", seen: "_Columns", left_out: Counter[str]) -> Piece:
     commits = seen.take()
-    return Piece(rows=changes.take(), side={"commit": commits}, num_seen=len(commits), left_out=dict(left_out))
+    side = {"commit": commits, "correction": schema("correction").empty()}
+    return Piece(rows=changes.take(), side=side, num_seen=len(commits), left_out=dict(left_out))
 
 
 class _Columns:

@@ -2,13 +2,14 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import attrgetter
 from typing import Annotated, Any, ClassVar
 
 import pyarrow as pa
+import xxhash
 
 from themis_data.engine.rows import ByKey, Rows
 from themis_data.schema import schema
@@ -16,6 +17,8 @@ from themis_data.text.changes import line_changes
 from themis_data.text.messages import says_correction
 
 _DAY = 86_400.0
+_SAYING = 8  # characters of a line, at least, to know it by its text
+_COLUMNS = ("repository", "path", "commit", "committed_at", "old_blob", "new_blob", "old_contents", "new_contents")
 _SAYS = re.compile(r"^(?!.*\$(?:Id|Revision|Date|Author|Header)\b).*[^\W_]")
 
 
@@ -25,15 +28,17 @@ class DropCorrected:
     says that something was wrong: fix, oops, broke, regress, forgot ... (`corrected`); both were one change. Of what
     stays, `survived_days` says how long the added lines stayed.
 
-    Changes of a file are followed from blob to blob, so lines are the very lines. Where a commit of several files
-    changed the file in between, what came after it is not seen: no correction is invented, some are missed. Lines
-    without a letter or digit, and those that a version-control system fills in, are nobody's.
+    Changes of a file are followed from blob to blob, so lines are the very lines. Commits of several files take part
+    where the source gives their corrections (`git_history: corrections`). Where a change of the file is not known, a
+    line is followed by its text, if that stands once in the file both where it came and where it went, and did not only
+    move. Lines without a letter or digit, and those that a version-control system fills in, are nobody's.
     It looks at all changes of a file, so it comes before the steps that drop some of them.
     """
 
     reads: ClassVar[str] = "change"
     writes: ClassVar[str] = "change"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
+    distributions: ClassVar[tuple[str, ...]] = ("xxhash",)
 
     days: Annotated[float, "days within which a correction counts, by committer time"] = 30.0
     min_share: Annotated[float, "share of the added lines that the correction changes, at least; 0 for any line"] = 0.0
@@ -41,39 +46,20 @@ class DropCorrected:
     def apply(self, rows: Rows) -> Rows:
         return rows.by_key(
             ByKey(
-                columns=(
-                    *("row_id", "repository", "path", "commit", "committed_at", "subject"),
-                    *("old_blob", "new_blob", "old_contents", "new_contents"),
-                ),
+                columns=("row_id", *_COLUMNS, "subject"),
                 explode=self.by_file,
                 decide=self.follow,
+                side=(("correction", _COLUMNS, self.by_corrected_file),),
             )
         )
 
     def by_file(self, changes: pa.Table) -> pa.Table:
         """Changes by their file, with the places of the lines that went and came in stead of the contents."""
-        both = zip(changes["old_contents"].to_pylist(), changes["new_contents"].to_pylist(), strict=True)
-        seen = [line_changes(old, new) for old, new in both]
-        files = zip(changes["repository"].to_pylist(), changes["path"].to_pylist(), strict=True)
-        hunks = [
-            [n for hunk in one.hunks for n in (hunk.old_start, len(hunk.removed), len(hunk.added))] for one in seen
-        ]
-        return pa.table(
-            {
-                "key": pa.array([f"{repository}\0{path}" for repository, path in files], pa.string()),
-                "row_id": changes["row_id"],
-                "commit": changes["commit"],
-                "at": changes["committed_at"].cast(pa.timestamp("s")).cast(pa.int64()),
-                "corrects": pa.array([says_correction(subject) for subject in changes["subject"].to_pylist()]),
-                "old_blob": changes["old_blob"],
-                "new_blob": changes["new_blob"],
-                "num_lines": pa.array([one.num_old_lines for one in seen], pa.int64()),
-                "hunks": pa.array(hunks, pa.list_(pa.int64())),
-                "counts": pa.array(
-                    [[bool(_SAYS.search(line)) for _, line in one.added] for one in seen], pa.list_(pa.bool_())
-                ),
-            }
-        )
+        return _by_file(changes, changes["row_id"].to_pylist(), map(says_correction, changes["subject"].to_pylist()))
+
+    def by_corrected_file(self, corrections: pa.Table) -> pa.Table:
+        """Files that commits of several files corrected: what is nobody's row, but takes lines."""
+        return _by_file(corrections, [""] * len(corrections), [True] * len(corrections))
 
     def follow(self, table: pa.Table) -> pa.Table:
         """Marks of the changes of some files: those that were corrected, and how long the lines of others stayed."""
@@ -81,7 +67,9 @@ class DropCorrected:
         dated = table.filter(table["at"].is_valid())
         changes = [_Change(**row) for row in dated.to_pylist()]
         for _, own in groupby(changes, key=attrgetter("key")):
-            for one in _followed(list(own)):
+            for one in _followed(list(own), self.days):
+                if not one.row_id:
+                    continue
                 by = next(filter(lambda later: self._is_correction(one, later), one.changed_by), None)
                 if by is not None:
                     days = (by[0].at - one.at) / _DAY
@@ -103,6 +91,49 @@ class DropCorrected:
 STAGE = DropCorrected
 
 
+def _by_file(table: pa.Table, row_ids: Sequence[str], corrects: Iterable[bool]) -> pa.Table:
+    both = list(zip(table["old_contents"].to_pylist(), table["new_contents"].to_pylist(), strict=True))
+    seen = [line_changes(old, new) for old, new in both]
+    files = zip(table["repository"].to_pylist(), table["path"].to_pylist(), strict=True)
+    hunks = [[n for hunk in one.hunks for n in (hunk.old_start, len(hunk.removed), len(hunk.added))] for one in seen]
+    went, came = [], []
+    for one, (old, new) in zip(seen, both, strict=True):
+        added = {line for _, line in one.added}
+        went.append(_standing_once([line for _, line in one.removed if line not in added], old))
+        came.append(_standing_once(added, new))
+    return pa.table(
+        {
+            "key": pa.array([f"{repository}\0{path}" for repository, path in files], pa.string()),
+            "row_id": pa.array(row_ids, pa.string()),
+            "commit": table["commit"],
+            "at": table["committed_at"].cast(pa.timestamp("s")).cast(pa.int64()),
+            "corrects": pa.array(corrects, pa.bool_()),
+            "old_blob": table["old_blob"],
+            "new_blob": table["new_blob"],
+            "num_lines": pa.array([one.num_old_lines for one in seen], pa.int64()),
+            "hunks": pa.array(hunks, pa.list_(pa.int64())),
+            "counts": pa.array([[_is_own(line) for _, line in one.added] for one in seen], pa.list_(pa.bool_())),
+            "went": pa.array(went, pa.list_(pa.int64())),
+            "came": pa.array(came, pa.list_(pa.int64())),
+        }
+    )
+
+
+def _standing_once(lines: Iterable[str], text: str) -> list[int]:
+    """Those of some lines of a text that say something and that no other line of it equals, as hashes, sorted."""
+    own = {line for line in lines if len(line.strip()) >= _SAYING and _is_own(line)}
+    stand = Counter(line.removesuffix("\r") for line in text.split("\n")) if own else Counter[str]()
+    return sorted(_hash(line) for line in own if stand[line] == 1)
+
+
+def _is_own(line: str) -> bool:
+    return bool(_SAYS.search(line))
+
+
+def _hash(line: str) -> int:
+    return xxhash.xxh3_64_intdigest(line.encode()) - (1 << 63)
+
+
 @dataclass(kw_only=True, eq=False)  # one is what it is, whatever it holds
 class _Change:
     """A change of a file, and what became of the lines that it added."""
@@ -117,6 +148,8 @@ class _Change:
     num_lines: int  # of the file before
     hunks: Sequence[int]  # first line, lines removed and lines added of each
     counts: Sequence[bool]  # of each line added, whether it is the change's own
+    went: Sequence[int]  # hashes of lines that stood once in the file before, and are nowhere now
+    came: Sequence[int]  # hashes of lines that are new, and stand once in the file after
     changed_by: "list[tuple[_Change, int]]" = field(default_factory=list)  # later ones, with the lines they took
     num_gone: int = 0
     half_gone: int | None = None  # when
@@ -132,8 +165,8 @@ class _Change:
         return None if until is None or not self.num_added else max(0.0, (until - self.at) / _DAY)
 
 
-def _followed(changes: list[_Change]) -> list[_Change]:
-    """The changes of one file, oldest first, after each was followed to its later ones.
+def _followed(changes: list[_Change], days: float) -> list[_Change]:
+    """The changes of one file, oldest first, after each was followed to its later ones; by text for so many days.
 
     Of each line of a blob it is known which change added it, until the last change that begins with that blob is done.
     Where two begin with one blob, a line that both change is gone twice.
@@ -153,7 +186,19 @@ def _followed(changes: list[_Change]) -> list[_Change]:
         else:
             for owner in {owner for owner in after if owner is not None and owner is not change}:
                 owner.last_seen = max(change.at, owner.last_seen or change.at)
+    _follow_texts(ordered, days)
     return ordered
+
+
+def _follow_texts(ordered: Sequence[_Change], days: float) -> None:
+    """Note corrections that took lines of a change behind a gap in the blobs, where the lines' texts tell."""
+    came_by: dict[int, _Change] = {}
+    for change in ordered:
+        taken = Counter(came_by.pop(line) for line in change.went if line in came_by)
+        for owner, num_lines in taken.items() if change.corrects else ():
+            if change.at - owner.at <= days * _DAY and all(later is not change for later, _ in owner.changed_by):
+                owner.changed_by.append((change, num_lines))
+        came_by.update(dict.fromkeys(change.came, change))
 
 
 def _apply(change: _Change, lines: list[_Change | None]) -> list[_Change | None]:
