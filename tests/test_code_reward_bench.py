@@ -79,7 +79,8 @@ def built(tmp_path_factory) -> Path:
         made_repository(folder / name, num_commits=30, name=name, since=IN_WINDOW) for name in ("own", "trained")
     )
     old = made_repository(folder / "old", num_commits=20, name="old")
-    build_here(pipeline_file(folder / "corpus", trained), folder / "corpus" / "out")
+    earlier = made_repository(folder / "earlier", num_commits=30, name="trained", since=IN_WINDOW - 10_000_000)
+    build_here(pipeline_file(folder / "corpus", earlier), folder / "corpus" / "out")
     overrides = [
         f"git.repos={json.dumps([str(own), str(trained), str(old)])}",
         f"drop_shared_repositories.datasets={json.dumps([str(folder / 'corpus' / 'out')])}",
@@ -123,6 +124,15 @@ def test_commits_are_of_the_window_and_of_repositories_that_no_corpus_has(built)
     assert {"too_early"} == {reason for _, step, reason, _ in drops(built) if step == "keep_dates"}
     lineage = [row for row in rows(built, "lineage") if row["commit"] is not None]
     assert {"example.org/own/own"} == {row["repos"] for row in lineage}
+
+
+def test_the_card_says_with_what_it_was_compared_and_that_nothing_is_shared(built):
+    compared = manifest(built)["disjoint"]
+
+    assert (1, 1, 1) == (compared["data_sets"], compared["own"]["repositories"], compared["own"]["roots"])
+    assert (1, 1) == (compared["theirs"]["repositories"], compared["theirs"]["roots"])
+    assert compared["theirs"]["days"][1] < "2019-06-01" <= compared["own"]["days"][0]
+    assert "## Disjoint from other data sets" in (built / "dataset" / "README.md").read_text(encoding="utf-8")
 
 
 def test_all_three_configurations_hold_the_same_rows(built):

@@ -26,6 +26,7 @@ from themis_data.fingerprint import code_state, digest, distribution_version, st
 from themis_data.manifest import FileRecord, ShardRecord, StepCount, read_record, write_record
 from themis_data.pipeline import Pipeline, Track, tracks
 from themis_data.publish.audit import audit
+from themis_data.publish.disjoint import check_disjoint
 from themis_data.publish.licenses import license_costs
 from themis_data.publish.release import release, written
 
@@ -417,6 +418,9 @@ def _release(
         },
         "packages": {name: distribution_version(name) for name in PACKAGES},
     }
+    paths = [run.folder.root / record.rows.path for record in records]
+    if (disjoint := check_disjoint(paths, report["sources"], pipeline.settings)) is not None:
+        report = {**report, "disjoint": disjoint}
     recipe, report = json.loads(json.dumps([recipe, report]))  # as the manifest gives them back, to compare
     advance = run.progress.step("write", sum(r.rows.rows for r in records))
     earlier = written(

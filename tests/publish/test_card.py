@@ -243,6 +243,18 @@ def test_a_data_set_that_is_not_split_says_nothing_of_splits(changes: dict[str, 
     assert "## Splits" not in card(manifest(**changes))
 
 
+def test_what_was_compared_with_other_data_sets_is_told() -> None:
+    own = {"repositories": 1200, "roots": 1100, "file_versions": 5000, "days": ["2019-06-02", "2021-01-31"]}
+    theirs = {"repositories": 0, "roots": 0, "file_versions": 0, "days": None}
+    text = card(manifest(disjoint={"own": own, "theirs": theirs, "data_sets": 2}))
+
+    assert ["| here | 1,200 | 1,100 | 5,000 | 2019-06-02 to 2021-01-31 |", "| there | 0 | 0 | 0 |  |"] == tables(text)[
+        "rows | repositories | first commits | versions of files | committed"
+    ]
+    assert "2 other data sets have nothing in common" in text
+    assert "## Disjoint" not in card(manifest())
+
+
 def test_what_was_asked_for_and_what_was_found_is_told() -> None:
     quota = {"slice": "source A|B", "wanted": 2_000, "available": 900, "found": 900, "when_short": "refill"}
     marks = [{"report": {"quotas": [quota | {"refilled": {"C": 1_000, "D": 100}}]}}, {}]

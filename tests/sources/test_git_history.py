@@ -64,8 +64,29 @@ def test_a_commit_that_modifies_one_file_is_a_change(make_repository, memory):
             "cluster_size": None,
             "merged_by": "default_branch",
             "survived_days": None,
+            "root": first,
         }
     ]
+
+
+def test_forks_share_the_commit_that_head_leads_back_to_whatever_was_merged_into_one(make_repository, memory):
+    repository, fork = make_repository("one"), make_repository("fork")
+    first = repository.commit({"a.py": "1\n"})
+    repository.commit({"a.py": "2\n"})
+    assert fork.commit({"a.py": "1\n"}) == first
+    other = fork.commit({"lib.py": "1\n"}, branch="library", parents=[])
+    library = fork.commit({"lib.py": "2\n"}, branch="library")
+    fork.commit({"a.py": "3\n", "lib.py": "2\n"}, "Merge a library", parents=[first, library])
+    fork.commit({"a.py": "4\n"})
+
+    mined = mine(
+        RepositoryRef(path=str(repository.path), name="h/a/n"), RepositoryRef(path=str(fork.path), name="h/b/m"),
+        memory=memory,
+    )  # fmt: skip
+
+    assert [(read["name"], read["root"]) for read in mined.listing.identity] == [("h/a/n", first), ("h/b/m", first)]
+    assert {row["root"] for row in mined.changes} == {first} != {other}
+    assert {row["repository"] for row in mined.changes} == {"h/a/n", "h/b/m"}
 
 
 def test_every_commit_is_in_the_side_table(make_repository, memory):
@@ -462,6 +483,7 @@ def test_a_shallow_clone_is_read_with_a_warning(history, tmp_path, memory):
     assert contents(mined) == BOTH[1:]
     assert list(mined.reasons.values()) == ["root", None]
     assert "shallow clone" in mined.listing.warnings[0]
+    assert [read["root"] for read in mined.listing.identity] == [None]
 
 
 def test_a_partial_clone_is_read_without_fetching(history, tmp_path, memory):

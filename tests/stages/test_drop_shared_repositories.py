@@ -39,6 +39,21 @@ def test_rows_of_a_version_of_a_file_are_dropped(tmp_path):
     assert [f"shared_file: {'2' * 40}", f"shared_file: {'1' * 40}", None] == reasons_of(stage, rows)
 
 
+def test_changes_of_a_repository_that_began_with_the_same_commit_are_dropped(tmp_path):
+    root = run_folder(
+        tmp_path / "other",
+        made_rows(3, repos="example.org/a/b", commit="c" * 40),
+        sources=[{"step": "git", "use": "git_history", "read": [
+            {"name": "Example.org/a/b", "root": "1" * 40}, {"name": "example.org/no/rows", "root": "2" * 40},
+            {"name": "example.org/a/c", "root": None}]}],
+    )  # fmt: skip
+    rows = changes({"root": "1" * 40}, {"root": "2" * 40}, {"root": None})
+
+    for path in (root, root / "dataset"):
+        stage = DropSharedRepositories(datasets=(str(path),))
+        assert [f"shared_root: {'1' * 40}", None, None] == reasons_of(stage, rows)
+
+
 def test_a_published_version_says_the_same_as_its_run_folder(tmp_path):
     root = other(tmp_path / "other")
     rows = changes({"repos": "example.org/a/b"}, {"new_blob": "1" * 40}, {})

@@ -145,9 +145,12 @@ class GitHistory:
                     roots=one.roots,
                     rounds=rounds,
                     merged_by=one.merged_by,
+                    root=one.root,
                 )
             )
-            identity.append({"name": one.name, "tips": list(one.tips), "commits": sum(map(len, rounds))})
+            identity.append(
+                {"name": one.name, "tips": list(one.tips), "commits": sum(map(len, rounds)), "root": one.root}
+            )
             warnings += self._warnings(one)
         export = self._export(histories)
         warnings += _seen(export)
@@ -230,7 +233,7 @@ class GitHistory:
     def _look(self, path: str, repository: Repository, name: str | None = None) -> "_Found":
         tips = sorted(set(_matching(repository.refs, self.refs)))
         head = repository.refs.get("HEAD")
-        commits, roots, merged_by = _history(repository.objects, tips, head, self.timeout_s)
+        commits, roots, merged_by, root = _history(repository.objects, tips, head, self.timeout_s)
         name = name or (public_name(repository.origin) if repository.origin else None)
         return _Found(
             label=without_credentials(path),
@@ -240,6 +243,7 @@ class GitHistory:
             commits=commits,
             roots=frozenset(roots),
             merged_by=merged_by,
+            root=None if repository.objects.shallow else root,
         )
 
     def _warnings(self, found: "_Found") -> Iterator[str]:
@@ -295,7 +299,14 @@ class GitHistory:
                 yield Unit(
                     name=f"{history.name} round {number} from {start}",
                     fingerprint=digest(
-                        [history.name, named, paths, merged_by, hashlib.sha256("".join(part).encode()).hexdigest()]
+                        [
+                            history.name,
+                            named,
+                            paths,
+                            merged_by,
+                            history.root,
+                            hashlib.sha256("".join(part).encode()).hexdigest(),
+                        ]
                     ),
                     size=len(part),
                     payload={
@@ -305,6 +316,7 @@ class GitHistory:
                         "repos": named,
                         "paths": paths,
                         "merged_by": merged_by,
+                        "root": history.root,
                     },
                 )
 
@@ -322,7 +334,7 @@ class GitHistory:
                 commits = [_listed(commit, paths) for commit in commits]
             trees = [commit.tree for commit in commits if commit.reason is None]
             licenses = _Licenses(git, trees, objects.object_format)
-            changes = _Changes(name, repos, key, licenses, unit.payload["merged_by"])
+            changes = _Changes(name, repos, key, licenses, unit.payload["merged_by"], unit.payload["root"])
             seen = _Columns("commit")
             left_out: Counter[str] = Counter()
             without = "missing_blob" if objects.blob_limit is None else "too_large"  # those were not fetched
@@ -393,6 +405,7 @@ class _Found:
     commits: tuple[str, ...]  # all that lead to the tips, parents first
     roots: frozenset[str]  # commits without a parent, also where a shallow clone was cut
     merged_by: dict[str, str]  # of the commits that lead to HEAD: merge_commit or default_branch
+    root: str | None  # the commit that HEAD's line of first parents begins with; None in a shallow clone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -402,6 +415,7 @@ class _History:
     roots: frozenset[str]
     rounds: tuple[tuple[str, ...], ...]
     merged_by: dict[str, str]
+    root: str | None
 
     def commits(self) -> Iterator[str]:
         for commits in self.rounds:
@@ -498,14 +512,18 @@ def _assign(histories: Sequence[_History]) -> list[_Reading]:
 
 def _history(
     objects: Objects, tips: Sequence[str], head: str | None, timeout_s: float
-) -> tuple[tuple[str, ...], list[str], dict[str, str]]:
-    """All commits that lead to the tips, parents first; those among them that have no parent; and of those that lead to
-    HEAD, whether the branch went through them (default_branch) or a merge brought them in (merge_commit)."""
+) -> tuple[tuple[str, ...], list[str], dict[str, str], str | None]:
+    """All commits that lead to the tips, parents first; those among them that have no parent; of those that lead to
+    HEAD, whether the branch went through them (default_branch) or a merge brought them in (merge_commit); and the one
+    that the line of first parents of HEAD, or else of a tip, begins with, which forks share."""
     if not tips:
-        return (), [], {}
+        return (), [], {}, None
     with open_git(objects, timeout_s=timeout_s) as git:
         out = git.output("rev-list", "--topo-order", "--reverse", "--parents", "--stdin", lines=tips)
     lines = [line.split(" ") for line in out.decode("ascii").splitlines()]
+    root_of: dict[str, str] = {}
+    for commit, *parents in lines:
+        root_of[commit] = root_of.get(parents[0], commit) if parents else commit
     merged_by: dict[str, str] = {} if head is None else {head: "default_branch"}
     for commit, *parents in reversed(lines):  # children first, so that what leads to HEAD is known when it comes
         if commit in merged_by:
@@ -514,7 +532,8 @@ def _history(
                     merged_by[parent] = "default_branch"
                 else:
                     merged_by.setdefault(parent, "merge_commit")
-    return tuple(line[0] for line in lines), [line[0] for line in lines if len(line) == 1], merged_by
+    root = root_of[head] if head in root_of else min((root_of[tip] for tip in tips if tip in root_of), default=None)
+    return tuple(line[0] for line in lines), [line[0] for line in lines if len(line) == 1], merged_by, root
 
 
 def _matching(refs: Mapping[str, str], patterns: Sequence[str]) -> Iterator[str]:
@@ -904,10 +923,16 @@ class _Changes:
     """Changes of one unit in the making."""
 
     def __init__(
-        self, name: str, repos: dict[str, str], key: bytes, licenses: _Licenses, merged_by: dict[str, str]
+        self,
+        name: str,
+        repos: dict[str, str],
+        key: bytes,
+        licenses: _Licenses,
+        merged_by: dict[str, str],
+        root: str | None,
     ) -> None:
         self._name, self._repos, self._key, self._licenses = name, repos, key, licenses
-        self._merged_by = merged_by
+        self._merged_by, self._root = merged_by, root
         self._columns, self._bytes = _Columns("change"), 0
 
     @property
@@ -951,6 +976,7 @@ class _Changes:
             old_contents=old_text,
             new_contents=new_text,
             merged_by=self._merged_by.get(commit.id),
+            root=self._root,
         )
         self._bytes += len(old) + len(new)
         return None
