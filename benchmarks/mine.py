@@ -1,6 +1,7 @@
 """What mining costs against bare git and against PyDriller, and whether it finds what libgit2 finds.
 
     python benchmarks/mine.py REPOSITORY...           speed; bare repositories, each with its whole history
+    python benchmarks/mine.py --phase REPOSITORY...   the whole phase alone, over the first of them, half, and all
     python benchmarks/mine.py --check REPOSITORY...   whether libgit2 finds the same candidates
 
 Everything runs on one core. A method runs in a forked process; its cost is the processor time (user and system) of
@@ -142,6 +143,25 @@ def measure(repositories: list[Path], runs: int) -> None:
     report(medians, max(peak for _, peak in seen["all", "mine phase"]))
 
 
+def measure_phase(repositories: list[Path], runs: int) -> None:
+    """How the cost of the phase grows: with the fewest repositories that have a tenth of all commits, half, and all."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    sizes = [len(all_commits(repository)) for repository in repositories]
+    total = sum(sizes)
+    counts = [next(n for n in range(len(sizes)) if 10 * sum(sizes[: n + 1]) >= share * total) + 1 for share in (1, 5)]
+    points = sorted({*counts, len(repositories)})
+    seen: dict[int, list[tuple[float, int]]] = {count: [] for count in points}
+    for number in range(runs):
+        for count in points:
+            seen[count].append(cost(lambda count=count: mine(repositories[:count])))
+        print(f"run {number + 1} of {runs}", file=sys.stderr)
+    print("| repositories | commits | processor seconds | commits a second | peak MiB |\n|---|---|---|---|---|")
+    for count, values in seen.items():
+        commits, seconds = sum(sizes[:count]), statistics.median(used for used, _ in values)
+        peak = max(peak for _, peak in values)
+        print(f"| {count} | {commits:,} | {seconds:.1f} | {commits / seconds:,.0f} | {peak:,} |")
+
+
 def methods_of(repository: Path, folder: Path) -> Iterator[tuple[str, Method]]:
     name, commits = name_of(repository).replace("/", "+"), all_commits(repository)
     for label, limit in (("all", NO_LIMIT), ("default", DEFAULT_LIMIT)):
@@ -238,11 +258,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("repositories", nargs="+", type=Path)
     parser.add_argument("--check", action="store_true", help="compare with libgit2 in place of measuring")
+    parser.add_argument("--phase", action="store_true", help="measure how the cost of the whole phase grows")
     parser.add_argument("--runs", type=int, default=5)
     given = parser.parse_args()
     pa.set_cpu_count(1)
     if given.check:
         check(given.repositories)
+    elif given.phase:
+        measure_phase(given.repositories, given.runs)
     else:
         measure(given.repositories, given.runs)
 

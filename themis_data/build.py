@@ -164,8 +164,9 @@ def _list(track: Track, folder: RunFolder, seed: int, limit: int | None, progres
         more = len(listing.unreadable) - _TOLD
         progress.note(f"warning: {track.source.id}: so it is with {more:,} more, which the manifest names")
     if limit is not None and limit < len(listing.units):
-        chosen = sorted(listing.units, key=lambda unit: uniform(seed, "limit", unit.fingerprint))[:limit]
-        kept = tuple(unit for unit in listing.units if unit in chosen)
+        units = listing.units
+        drawn = sorted(range(len(units)), key=lambda n: uniform(seed, "limit", units[n].fingerprint))[:limit]
+        kept = tuple(units[number] for number in sorted(drawn))
         progress.note(f"{track.source.id}: {limit} of {len(listing.units)} units, drawn with seed {seed}")
         listing = Listing(
             units=kept, identity=listing.identity, unreadable=listing.unreadable, warnings=listing.warnings

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from themis_data.errors import SourceError
-from themis_data.upstream.commit_export import ListedCommit, read_commit_export
+from themis_data.upstream.commit_export import ListedCommit, choose_repositories, read_commit_export
 
 ONE, TWO, THREE = "1" * 40, "2" * 40, "3" * 40
 
@@ -57,6 +57,42 @@ def test_the_layout_of_git_commits_is_a_list_too(tmp_path):
     assert {ONE: ListedCommit(path="a.c", repos=("github.com/a/w", "github.com/b/w"))} == read_commit_export(
         [tmp_path / "x.parquet"], among={ONE}
     ).listed
+
+
+def test_the_layout_of_commit_pack_is_a_list_too(tmp_path):
+    published = {
+        "commit": ONE, "old_file": "lib/a.rb", "new_file": "lib/a.rb", "old_contents": "x = 1\n",
+        "new_contents": "X = 1\n", "subject": "Use constant", "message": "Use constant\n", "lang": "Ruby",
+        "license": "mit", "repos": "acme/a,bob/a", "returncode": 0, "stderr": "",
+    }  # fmt: skip
+    renamed = published | {"commit": TWO, "old_file": "lib/b.rb"}
+    lines(tmp_path / "data" / "ruby" / "ruby-0001.jsonl", published, renamed)
+
+    export = read_commit_export([tmp_path], among={ONE, TWO})
+
+    assert {ONE: ListedCommit(path="lib/a.rb", repos=("github.com/acme/a", "github.com/bob/a"))} == export.listed
+    assert {"renamed": 1} == export.left_out
+
+
+def test_few_repositories_have_all_commits_of_an_export(tmp_path):
+    lines(
+        tmp_path / "1.jsonl",
+        row(ONE, repos="b/w,a/w"),
+        row(TWO, repos="c/w,b/w"),
+        row(THREE, repos="d/w,a/w"),
+        row("4" * 40, repos="gitlab.com/e/w"),
+    )
+
+    assert ["github.com/a/w", "github.com/b/w", "gitlab.com/e/w"] == choose_repositories([tmp_path], dead=())
+    assert ["github.com/b/w", "github.com/d/w", "gitlab.com/e/w"] == choose_repositories(
+        [tmp_path], dead={"github.com/a/w"}
+    )
+
+
+def test_an_export_without_repositories_names_none(tmp_path):
+    parquet(tmp_path / "x.parquet", {"commit": ONE, "file_path": "a.c"})
+
+    assert [] == choose_repositories([tmp_path], dead=())
 
 
 def test_rows_of_one_commit_are_one_where_they_agree_on_the_path_and_none_where_they_do_not(tmp_path):
