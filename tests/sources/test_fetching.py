@@ -126,6 +126,16 @@ def test_a_server_that_stops_sending_is_given_up(server, make_repository, memory
     assert why.startswith("timed_out: ") and "too slow" in why.lower()
 
 
+def test_a_server_that_stopped_once_is_asked_again(server, make_repository, memory):
+    serve_repository(make_repository, "o/n", "1", "2")
+    server.faults = {refs_of("o/n"): [0, 200]}
+
+    mined = mine(f"{server.url}/o/n.git", memory=memory, fetching=Fetching(tries=2, wait_s=0.0, stall_s=1.0))
+
+    assert mined.listing.unreadable == () and len(mined.changes) == 1
+    assert server.asked == ["/o/n.git"] * 2
+
+
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
