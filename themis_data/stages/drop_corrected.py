@@ -17,6 +17,7 @@ from themis_data.text.changes import line_changes
 from themis_data.text.messages import says_correction
 
 _DAY = 86_400.0
+_FEW = 50  # lines that are looked for one by one
 _SAYING = 8  # characters of a line, at least, to know it by its text
 _COLUMNS = ("repository", "path", "commit", "committed_at", "old_blob", "new_blob", "old_contents", "new_contents")
 _SAYS = re.compile(r"^(?!.*\$(?:Id|Revision|Date|Author|Header)\b).*[^\W_]")
@@ -122,8 +123,10 @@ def _by_file(table: pa.Table, row_ids: Sequence[str], corrects: Iterable[bool]) 
 def _standing_once(lines: Iterable[str], text: str) -> list[int]:
     """Those of some lines of a text that say something and that no other line of it equals, as hashes, sorted."""
     own = {line for line in lines if len(line.strip()) >= _SAYING and _is_own(line)}
-    stand = Counter(line.removesuffix("\r") for line in text.split("\n")) if own else Counter[str]()
-    return sorted(_hash(line) for line in own if stand[line] == 1)
+    # Most are found once in the text, and finding them is cheaper than cutting it into lines.
+    unclear = own if len(own) > _FEW else {line for line in own if text.count(line) > 1}
+    stand = Counter(line.removesuffix("\r") for line in text.split("\n")) if unclear else Counter[str]()
+    return sorted(_hash(line) for line in own if line not in unclear or stand[line] == 1)
 
 
 def _is_own(line: str) -> bool:
