@@ -5,8 +5,12 @@ A trap is tried with plain git first: it must spring there, or the test shows no
 
 import os
 import pty
+import resource
+import struct
 import subprocess
 import time
+import zlib
+from datetime import UTC
 from pathlib import Path
 
 import pytest
@@ -116,6 +120,58 @@ def hook(name, *arguments):
     return make
 
 
+def default_hooks(victim, mark):
+    """Where hooks are without a setting."""
+    (victim.path / "hooks").mkdir()
+    (victim.path / "hooks" / "reference-transaction").write_text(f"#!/bin/sh\ntouch {mark}\n")
+    (victim.path / "hooks" / "reference-transaction").chmod(0o755)
+    return "update-ref", "refs/heads/x", "HEAD"
+
+
+def alternates_command(victim, mark):
+    """What git asks for the tips of the repositories that objects are borrowed from."""
+    other = victim.path.parent / "other.git"
+    run_git("clone", "--quiet", "--bare", str(victim.path), str(other), cwd=victim.path)
+    (victim.path / "objects" / "info").mkdir(exist_ok=True)
+    (victim.path / "objects" / "info" / "alternates").write_text(f"{other}/objects\n")
+    victim.set("core.alternateRefsCommand", f"touch {mark};")
+    tip = run_git("commit-tree", "-m", "x", "HEAD^{tree}", cwd=other).decode().strip()
+    run_git("update-ref", "refs/heads/new", tip, cwd=other)
+    return "fetch", str(other), "refs/heads/new"
+
+
+def submodule(victim, mark):
+    """A submodule that says how it wants to be updated, and another from a program in place of a host."""
+    top = victim.path.parent
+    (top / "inner").mkdir()
+    run_git("init", "--quiet", "--template=", "--initial-branch=main", ".", cwd=top / "inner")
+    inner = [
+        run_git("commit-tree", "-m", text, "4b825dc642cb6eb9a060e54bf8d69288fbee4904", cwd=top / "inner")
+        for text in ("one", "two")
+        if run_git("write-tree", cwd=top / "inner")
+    ]
+    first, second = (name.decode().strip() for name in inner)
+    for branch, tip in {"main": first, "other": second}.items():
+        run_git("update-ref", f"refs/heads/{branch}", tip, cwd=top / "inner")
+    listed = (
+        '[submodule "inner"]\n\tpath = inner\n\turl = ./inner\n'
+        f'[submodule "far"]\n\tpath = far\n\turl = ext::sh -c touch% {mark}\n'
+    )
+    victim.commit({"inner": ("160000", second), "far": ("160000", first), ".gitmodules": listed}, "Add submodules")
+    (top / ".gitmodules").write_text(listed)
+    for key, value in {
+        "core.bare": "false",
+        "core.worktree": str(top),
+        "protocol.ext.allow": "always",
+        "submodule.inner.url": str(top / "inner"),
+        "submodule.inner.update": f"!touch {mark};:",
+        "submodule.inner.active": "true",
+    }.items():
+        victim.set(key, value)
+    run_git("read-tree", "HEAD", cwd=victim.path)
+    return "--git-dir", str(victim.path), "-C", str(top), "submodule", "update", "inner"
+
+
 def command_in(key, *arguments):
     def make(victim, mark):
         victim.set(key, f"sh -c 'touch {mark}' --")
@@ -160,6 +216,9 @@ TRAPS = {
     "promisor in an included file": included,
     "promisor behind alternates": alternate,
     "core.fsmonitor": fsmonitor,
+    "hooks": default_hooks,
+    "core.alternateRefsCommand": alternates_command,
+    "submodule": submodule,
     "core.hooksPath": hook("reference-transaction", "update-ref", "refs/heads/x", "HEAD"),
     "core.sshCommand": command_in("core.sshCommand", "ls-remote", "ssh://host.invalid/x"),
     "core.pager": command_in("core.pager", "--paginate", "log"),
@@ -303,10 +362,134 @@ def test_an_entry_that_is_no_file_although_it_says_so_is_a_missing_blob(victim, 
     assert mine(victim.path, memory=memory).reasons[false] == "missing_blob"
 
 
-def test_a_commit_with_a_great_many_paths_is_counted(victim, memory):
-    victim.commit({f"d{n % 100}/f{n}": "x" for n in range(5_000)})
+def test_a_commit_of_a_hundred_thousand_files_is_counted_and_the_next_one_is_read(victim, memory):
+    many = victim.commit({f"d{n % 100}/f{n}": "x" for n in range(100_000)})
+    victim.commit({"a.py": "four\n"})
 
-    assert mine(victim.path, memory=memory).commits[-1]["num_paths"] == 5_000
+    mined = mine(victim.path, memory=memory)
+
+    assert {row["commit"]: row["num_paths"] for row in mined.commits}[many] == 100_000
+    assert [row["new_contents"] for row in mined.changes] == ["two\n", "three\n", "four\n"]
+
+
+# What git says of a blob of 2 GiB and one byte, all zero: too much to compute it in a test.
+HUGE_SIZE, HUGE_NAME = 2**31 + 1, "ffb5085bb8f3377c53772d72d1c581bb19b20a0d"
+
+
+def huge_blob(repository):
+    """Write that blob as git would: one packed mebibyte over and over, and what is left."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, -15)
+    head = packer.compress(b"blob %d\0" % HUGE_SIZE) + packer.flush(zlib.Z_FULL_FLUSH)
+    packer = zlib.compressobj(1, zlib.DEFLATED, -15)
+    mebibyte = packer.compress(bytes(2**20)) + packer.flush(zlib.Z_FULL_FLUSH)
+    packer = zlib.compressobj(1, zlib.DEFLATED, -15)
+    rest = packer.compress(b"\0") + packer.flush()
+    check = zlib.adler32(b"blob %d\0" % HUGE_SIZE)
+    low, high = check & 0xFFFF, check >> 16
+    check = (high + low * HUGE_SIZE) % 65_521 << 16 | low  # zeros leave the low half as it is
+    path = repository.path / "objects" / HUGE_NAME[:2] / HUGE_NAME[2:]
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"\x78\x01" + head + mebibyte * 2**11 + rest + struct.pack(">I", check))
+
+
+def commit_huge(repository, name):
+    """Commit the blob under a name beside a.py, on top of the last commit."""
+    huge_blob(repository)
+    tip = repository.git("rev-parse", "HEAD")
+    entries = f"100644 blob {repository.blob(tip, 'a.py')}\ta.py\n100644 blob {HUGE_NAME}\t{name}\n"
+    tree = repository.git("mktree", "--missing", stdin=entries.encode())
+    return repository.raw_commit(
+        f"tree {tree}\nparent {tip}\nauthor A <a@b.c> 9 +0000\ncommitter A <a@b.c> 9 +0000\n\nGrow it\n"
+    )
+
+
+@pytest.mark.parametrize("name", ["big.py", "LICENSE"])
+def test_a_blob_of_two_gibibytes_is_not_read_and_the_next_commit_is(victim, memory, name):
+    victim.commit({name: "MIT\n"})
+    huge = commit_huge(victim, name)
+    assert victim.git("cat-file", "-s", HUGE_NAME) == str(HUGE_SIZE)
+    victim.commit({"a.py": "four\n"})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    mined = mine(victim.path, memory=memory)
+
+    assert mined.reasons[huge] == "too_large"
+    assert [(row["new_contents"], row["license"]) for row in mined.changes][-1] == ("four\n", "NOASSERTION")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+
+
+@pytest.mark.parametrize("seconds", [0, 2**31 - 1, 2**31, 2**32 + 1])
+def test_the_first_second_and_those_past_2038_are_dates(victim, memory, seconds):
+    tip, date = victim.git("rev-parse", "HEAD"), f"{seconds} +0000"
+    tree = victim.tree(victim.commit({"a.py": "four\n"}))
+    victim.raw_commit(f"tree {tree}\nparent {tip}\nauthor A <a@b.c> {date}\ncommitter A <a@b.c> {date}\n\nx\n")
+
+    change = mine(victim.path, memory=memory).changes[-1]
+
+    assert [seconds] * 2 == [
+        int(change[name].replace(tzinfo=UTC).timestamp()) for name in ("committed_at", "authored_at")
+    ]
+
+
+# Names that would be something else to a shell, to git's own options, or to a file system
+
+
+NAMES = [
+    "$(touch sprung)",
+    "`touch sprung`",
+    "; touch sprung",
+    "-x",
+    "--upload-pack=touch",
+    'a"b',
+    "a'b",
+    "a\nb",
+    "a\\b",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_branch_may_have_any_name(victim, memory, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    victim.commit({"a.py": "four\n"}, branch="other")
+    (victim.path / "refs" / "heads" / "other").rename(victim.path / "refs" / "heads" / name)
+    files = set(tmp_path.rglob("sprung"))
+
+    mined = mine(victim.path, memory=memory, refs=("refs/heads/*",))
+
+    assert mined.listing.unreadable == ()
+    assert len(mined.commits) == 4
+    assert set(tmp_path.rglob("sprung")) == files == set()
+
+
+@pytest.mark.parametrize("name", ["refs/heads/../../../outside", "../outside", "refs/heads/x\0y", "/etc/passwd"])
+def test_a_packed_branch_that_points_outside_is_a_name_and_no_place(victim, memory, tmp_path, name):
+    (tmp_path / "outside").write_text("1" * 40)
+    tip = victim.git("rev-parse", "HEAD")
+    (victim.path / "packed-refs").write_text(f"{tip} {name}\n")
+
+    mined = mine(victim.path, memory=memory, refs=("*",))
+
+    assert mined.listing.unreadable == ()
+    assert len(mined.changes) == 2
+
+
+@pytest.mark.parametrize("name", [*NAMES, "..", "../up.py", "../../../../tmp/up.py", "/etc/up.py", ".git/config"])
+def test_a_file_may_have_any_name(victim, memory, tmp_path, monkeypatch, name):
+    """Also one that git itself would not write: the folders are written as bytes."""
+    monkeypatch.chdir(tmp_path)
+    parent = victim.git("rev-parse", "HEAD")
+    for text in (b"one\n", b"two\n"):
+        blob = victim.git("hash-object", "-w", "--stdin", stdin=text)
+        entry = b"100644 %b\0%b" % (name.encode(), bytes.fromhex(blob))
+        tree = victim.git("hash-object", "-t", "tree", "-w", "--literally", "--stdin", stdin=entry)
+        parent = victim.raw_commit(
+            f"tree {tree}\nparent {parent}\nauthor A <a@b.c> 1 +0000\ncommitter A <a@b.c> 1 +0000\n\nx\n"
+        )
+
+    change = mine(victim.path, memory=memory).changes[-1]
+
+    assert (change["path"], change["old_contents"], change["new_contents"]) == (name, "one\n", "two\n")
+    assert list(tmp_path.rglob("*up.py")) + list(tmp_path.rglob("sprung")) == []
 
 
 # Broken repositories
@@ -363,38 +546,80 @@ def test_a_broken_repository_is_reported_and_the_others_are_built(tmp_path, make
     assert built.manifest["counts"] == counts
 
 
+def flip(pack, part):
+    data = bytearray(pack.read_bytes())
+    data[len(data) * part // 12 + 5] ^= 0xFF
+    pack.write_bytes(bytes(data))
+
+
 @pytest.mark.parametrize("part", range(12))
-def test_a_flipped_byte_never_gives_other_contents(victim, memory, part):
+def test_a_flipped_byte_never_gives_other_contents_and_stops_no_build(victim, memory, part):
+    """Where it hit a commit, the repository cannot be read; else what needs the object is left out."""
     expected = mine(victim.path, memory=memory).changes
+    broken(victim, lambda pack: flip(pack, part))
 
-    def flip(pack):
-        data = bytearray(pack.read_bytes())
-        data[len(data) * part // 12 + 5] ^= 0xFF
-        pack.write_bytes(bytes(data))
+    mined = mine(RepositoryRef(path=str(victim.path), name=expected[0]["repository"]), memory=memory)
 
-    broken(victim, flip)
-
-    try:
-        mined = mine(RepositoryRef(path=str(victim.path), name=expected[0]["repository"]), memory=memory)
-    except SourceError as error:
-        assert str(victim.path) in str(error)
-    else:
-        # Where it hit the name of an object, that is missing.
-        assert mined.listing.unreadable or len(mined.changes) + mined.left_out.get("missing_blob", 0) == len(expected)
-        assert all(change in expected for change in mined.changes)
+    lost = mined.left_out.get("missing_blob", 0) + mined.left_out.get("corrupt", 0)
+    assert mined.listing.unreadable or len(mined.changes) + lost == len(expected)
+    assert all(change in expected for change in mined.changes)
 
 
-def test_a_corrupt_blob_is_not_taken_for_a_missing_one(victim, memory):
-    blob = victim.blob("HEAD", "a.py")
-    loose = victim.path / "objects" / blob[:2] / blob[2:]
+def damage(repository, name):
+    """Make an object of a repository unreadable."""
+    loose = repository.path / "objects" / name[:2] / name[2:]
     loose.chmod(0o644)
     loose.write_bytes(b"nonsense")
 
-    source = GitHistory(repos=(str(victim.path),))
-    [unit] = source.list_units(memory).units
 
-    with pytest.raises(SourceError, match="victim: git cat-file failed: error: "):
-        list(source.read(unit, KEY))
+def cut_short(repository, name):
+    """Leave of an object what says how large it is."""
+    loose = repository.path / "objects" / name[:2] / name[2:]
+    loose.chmod(0o644)
+    loose.write_bytes(loose.read_bytes()[:-6])
+
+
+@pytest.mark.parametrize("how", [damage, cut_short])
+@pytest.mark.parametrize("part", ["blob", "tree"])
+def test_of_a_corrupt_object_only_what_needs_it_is_lost(make_repository, memory, how, part):
+    repository = make_repository()
+    commits = [repository.commit({"a.py": f"{n}\n" * 50}) for n in range(9)]
+    how(repository, repository.blob(commits[4], "a.py") if part == "blob" else repository.tree(commits[4]))
+
+    mined = mine(repository.path, memory=memory)
+
+    assert mined.listing.unreadable == ()
+    assert mined.reasons == dict.fromkeys(commits) | {
+        commits[0]: "root",
+        commits[4]: "corrupt",
+        commits[5]: "corrupt",
+    }
+    assert [row["new_contents"] for row in mined.changes] == [f"{n}\n" * 50 for n in (1, 2, 3, 6, 7, 8)]
+
+
+def test_a_licence_file_that_is_corrupt_is_not_known(make_repository, memory):
+    repository = make_repository()
+    first = repository.commit({"a.py": "one\n", "LICENSE": "MIT License\n"})
+    repository.commit({"a.py": "two\n"})
+    damage(repository, repository.blob(first, "LICENSE"))
+
+    assert [row["license"] for row in mine(repository.path, memory=memory).changes] == ["NOASSERTION"]
+
+
+def test_a_corrupt_file_is_a_reason_of_its_commits_and_the_other_repositories_are_built(
+    tmp_path, make_repository, good
+):
+    repository, counts = good
+    bad = make_repository("bad")
+    commits = [bad.commit({"a.py": text}) for text in ("one\n", "two\n")]
+    damage(bad, bad.blob(commits[1], "a.py"))
+
+    built = build_here(pipeline_file(tmp_path, [bad.path, repository]), tmp_path / "out")
+
+    funnel = built.manifest["funnel"][0]
+    assert built.unreadable == ()
+    assert funnel["dropped"]["corrupt"] == 1
+    assert built.manifest["counts"] == counts
 
 
 def test_an_object_that_is_lost_while_it_is_read_is_an_error_of_that_repository(victim, memory):

@@ -51,6 +51,7 @@ NOT_EMITTED = {
     "not_listed": "The export of commits that was given does not list it with this file.",
     "message_not_utf8": "The message is not UTF-8.",
     "missing_blob": "The repository does not have the file's contents (a partial clone).",
+    "corrupt": "The repository's copy of the file, or of a folder, is damaged; git fsck says where.",
     "too_large": "A side of the file is larger than the source reads.",
     "empty_side": "The file is empty before or after it.",
     "binary": "The file has NUL bytes: it is binary.",

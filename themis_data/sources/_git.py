@@ -39,6 +39,10 @@ _CLONE_LIMIT = 32 * 1024**3  # bytes of one file that a fetch may write
 _TEXT_LIMIT = 64 * 1024**2  # bytes of a source's own text file (config, packed-refs ...) that are looked at
 
 
+class BrokenObjects(SourceError):
+    """git met an object that it cannot read, and can say so again: neither late nor killed."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Objects:
     """The objects of a repository on disk: all that git is given of it."""
@@ -212,7 +216,8 @@ class Git:
 
     @contextmanager
     def stream(self, *arguments: str, lines: Iterable[str] = ()) -> Iterator[IO[bytes]]:
-        """What a command prints, as a stream. Raises SourceError when it fails or takes too long.
+        """What a command prints, as a stream. Raises BrokenObjects when git says that it fails, and SourceError when it
+        takes too long or is killed.
 
         Its input goes through a file, so that it can never wait for us while we wait for it. A caller that has enough
         may leave before the end.
@@ -257,7 +262,9 @@ class Git:
             # git goes on where an object is corrupt, as if it were missing.
             if told is not None or code or re.search(rb"^error: ", said, re.MULTILINE):
                 why = _shown(said) or f"exit {code}"
-                raise SourceError(f"{self.label}: git {arguments[0]} failed: {why}") from told
+                is_killed = code < 0 or is_late.is_set()
+                failure = SourceError if is_killed else BrokenObjects
+                raise failure(f"{self.label}: git {arguments[0]} failed: {why}") from told
 
 
 def _shown(said: bytes) -> str:

@@ -21,6 +21,7 @@ from themis_data.manifest import write_atomically
 from themis_data.schema import schema
 from themis_data.sources._fetch import Failed, Fetcher, Fetching, Journal, Wanted, clone_name, with_lenders
 from themis_data.sources._git import (
+    BrokenObjects,
     Git,
     Objects,
     Repository,
@@ -43,6 +44,7 @@ _MESSAGE_BYTES = 64 * 1024
 _PATH_BYTES = 4096  # longer ones cannot be checked out
 _LATEST = 253_402_300_799  # the last second of the year 9999, which is all that calendars take
 _LICENSE_BYTES = 1024 * 1024
+_CORRUPT = -1  # in place of a size
 _REGULAR = ("100644", "100755")
 _MODES = {"160000": "submodule", "120000": "symlink"}
 _STATUS = {"A": "added", "D": "deleted", "T": "type_changed"}
@@ -70,10 +72,12 @@ class GitHistory:
 
     Every commit, emitted or not, is a row of the side table `commit`, with the reason why it gave no change: merge,
     root, empty, many_paths, added, deleted, type_changed, submodule, symlink, not_regular, mode_only, path_not_utf8,
-    path_too_long, bad_date, message_too_large, unknown_language, not_listed, message_not_utf8, missing_blob, too_large,
-    empty_side, binary, not_utf8. With `corrections` files of commits of up to ten files are rows of `correction`.
-    A repository that cannot be read is reported with its reason, and the others go on. Those behind URLs are fetched
-    into the run folder, each once, as `fetching` says; what was fetched is noted, so a build that was killed goes on.
+    path_too_long, bad_date, message_too_large, unknown_language, not_listed, message_not_utf8, missing_blob, corrupt,
+    too_large, empty_side, binary, not_utf8. With `corrections` files of commits of up to ten files are rows of
+    `correction`. A repository that cannot be read is reported with its reason, and the others go on; of one with a
+    corrupt folder or file, the commits that need it are `corrupt`, and its other commits go on. Those behind URLs are
+    fetched into the run folder, each once, as `fetching` says; what was fetched is noted, so a build that was killed
+    goes on.
 
     `merged_by` of a change is merge_commit where a merge brought it into the default branch (HEAD), default_branch
     where the branch itself went through it (its first parents), and null where HEAD does not lead to it.
@@ -373,6 +377,8 @@ class GitHistory:
         found, held = _Columns("correction"), 0
         for commit, path, old, new in files:
             old_data, new_data = next(blobs), next(blobs)
+            if old_data is None or new_data is None:
+                continue
             texts = _utf8(old_data), _utf8(new_data)
             if None in texts or b"\0" in old_data or b"\0" in new_data:
                 continue
@@ -610,23 +616,34 @@ _LOG = (
     "log",
     "--no-walk=unsorted",
     "--stdin",
-    "--raw",
     "-z",
-    "--no-renames",
-    "--no-abbrev",
     "--encoding=UTF-8",
     "--no-show-signature",
     "--no-notes",
     "--no-mailmap",
-    "--root",
-    "--no-ext-diff",
     _FORMAT,
 )
+_WITH_PATHS = ("--raw", "--no-renames", "--no-abbrev", "--root", "--no-ext-diff")
 
 
 def read_commits(git: Git, commits: Sequence[str]) -> list[Commit]:
-    """The commits of those ids, in order. Raises SourceError where git does not have them."""
-    with git.stream(*_LOG, lines=commits) as stdout:
+    """The commits of those ids, in order. One whose folders are corrupt has the reason `corrupt` and no paths.
+
+    Raises SourceError where git does not have them.
+    """
+    try:
+        return _read_log(git, commits, *_LOG, *_WITH_PATHS)
+    except BrokenObjects:
+        # The commits are halved until those are alone that need the broken object: seldom, and then few.
+        if len(commits) > 1:
+            half = len(commits) // 2
+            return read_commits(git, commits[:half]) + read_commits(git, commits[half:])
+        [commit] = _read_log(git, commits, *_LOG)
+        return [commit._replace(reason="corrupt" if commit.reason == "empty" else commit.reason)]
+
+
+def _read_log(git: Git, commits: Sequence[str], *arguments: str) -> list[Commit]:
+    with git.stream(*arguments, lines=commits) as stdout:
         found = list(_parse_log(_tokens(stdout)))
         if [commit.id for commit in found] != list(commits):
             raise SourceError(f"{git.label}: git gave {len(found)} of {len(commits)} commits; check it with 'git fsck'")
@@ -672,11 +689,15 @@ def read_sides(
     readable = [pair for pair, reason in zip(sides, reasons, strict=True) if pair is not None and reason is None]
     blobs = _read_blobs(git, [(blob, sizes[blob] or 0) for pair in readable for blob in pair])
     for commit, reason in zip(commits, reasons, strict=True):
-        yield commit, reason or (next(blobs), next(blobs))
+        if reason is not None:
+            yield commit, reason
+            continue
+        old, new = next(blobs), next(blobs)
+        yield commit, "corrupt" if old is None or new is None else (old, new)
 
 
-def _read_blobs(git: Git, blobs: Sequence[tuple[str, int]]) -> Iterator[bytes]:
-    """Contents of blobs of known sizes, in order.
+def _read_blobs(git: Git, blobs: Sequence[tuple[str, int]]) -> Iterator[bytes | None]:
+    """Contents of blobs of known sizes, in order; None for one that is corrupt.
 
     The file after one commit is often the file before a later one: a blob that comes again within `_HELD_BYTES` of
     contents is kept until then, so that git gives it once.
@@ -691,8 +712,8 @@ def _read_blobs(git: Git, blobs: Sequence[tuple[str, int]]) -> Iterator[bytes]:
             is_kept[earlier] = True
         given_at[blob] = (place, before)
         before += size
-    from_git = read_objects(git, [b for (b, _), held in zip(blobs, is_held, strict=True) if not held], b"blob")
-    kept: dict[str, bytes] = {}
+    from_git = _read_sound(git, [b for (b, _), held in zip(blobs, is_held, strict=True) if not held])
+    kept: dict[str, bytes | None] = {}
     for (blob, _), held, keep in zip(blobs, is_held, is_kept, strict=True):
         data = kept.pop(blob) if held else next(from_git)
         if keep:
@@ -700,20 +721,50 @@ def _read_blobs(git: Git, blobs: Sequence[tuple[str, int]]) -> Iterator[bytes]:
         yield data
 
 
+def _read_sound(git: Git, blobs: Sequence[str]) -> Iterator[bytes | None]:
+    """Contents of blobs, in order; None for one that is corrupt, at which git ends and is asked again for the rest."""
+    done = 0
+    while done < len(blobs):
+        try:
+            for data in read_objects(git, blobs[done:], b"blob"):
+                done += 1
+                yield data
+        except BrokenObjects:
+            if done < len(blobs):
+                yield _alone(git, blobs[done])
+            done += 1
+
+
+def _alone(git: Git, blob: str) -> bytes | None:
+    try:
+        return git.output("cat-file", "blob", blob)
+    except BrokenObjects:
+        return None
+
+
 def _size_reason(old: int | None, new: int | None, max_bytes: int, *, without: str) -> str | None:
     if old is None or new is None:
         return without
+    if _CORRUPT in (old, new):
+        return "corrupt"
     if not old or not new:
         return "empty_side"
     return "too_large" if max(old, new) > max_bytes else None
 
 
 def _sizes(git: Git, blobs: Sequence[str]) -> dict[str, int | None]:
-    """Size of each blob in bytes; None where the repository does not have it, or has something else of that name."""
+    """Size of each blob in bytes; None where the repository does not have it, or has something else of that name, and
+    `_CORRUPT` where it has something that is no object."""
     if not blobs:
         return {}
     unique = list(dict.fromkeys(blobs))
-    out = git.output("cat-file", "--batch-check=%(objecttype) %(objectsize)", "--buffer", lines=unique)
+    try:
+        out = git.output("cat-file", "--batch-check=%(objecttype) %(objectsize)", "--buffer", lines=unique)
+    except BrokenObjects:
+        if len(unique) == 1:
+            return {unique[0]: _CORRUPT}
+        half = len(unique) // 2
+        return _sizes(git, unique[:half]) | _sizes(git, unique[half:])
     answers = [answer.split() for answer in out.splitlines()]
     if len(answers) != len(unique):
         raise SourceError(f"{git.label}: git knows {len(answers)} of {len(unique)} objects; check it with 'git fsck'")
@@ -860,9 +911,11 @@ class _Licenses:
         for tree, content in zip(unique, read_objects(git, unique, b"tree"), strict=True):
             self._blobs[tree] = tuple(_license_blobs(entry, content))
         texts = sorted({blob for blobs in self._blobs.values() for blob in blobs})
-        readable = [blob for blob, size in _sizes(git, texts).items() if size is not None and size <= _LICENSE_BYTES]
-        named = zip(readable, read_objects(git, readable, b"blob"), strict=True)
-        self._spdx = {blob: recognise_license(text.decode("utf-8", "replace")) for blob, text in named}
+        readable = [b for b, size in _sizes(git, texts).items() if size is not None and 0 <= size <= _LICENSE_BYTES]
+        named = zip(readable, _read_sound(git, readable), strict=True)
+        self._spdx = {
+            blob: None if text is None else recognise_license(text.decode("utf-8", "replace")) for blob, text in named
+        }
         self._expressions: dict[tuple[str, ...], str] = {}
 
     def of_tree(self, tree: str) -> str:
