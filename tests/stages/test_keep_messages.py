@@ -109,6 +109,42 @@ def test_a_person_may_use_the_words_of_programs(subject: str) -> None:
     assert None is reason(subject)
 
 
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "Bump version to 2.5.0",
+        "Bump to 4.0.0a1 and on",
+        "bump to 1.2.3",
+        "Version is now 1.1.92",
+        "Release v1.2.0 of the client",
+        "Release version 2.0.0rc2",
+        "[maven-release-plugin] prepare release 3.1",
+        "Prepare for the next development iteration",
+        "version 1.20.3",
+        "lib: update the copyright year range",
+        "Update copyright years in all files",
+    ],
+)
+def test_a_message_about_a_number_that_every_release_changes_is_dropped(subject: str) -> None:
+    assert "release_message" == reason(subject)
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "Release memory in the eviction of pages",
+        "Release the lock before waiting",
+        "Bump the limit to 10 connections",
+        "Bump minimum required version check",
+        "Prepare statements once",
+        "Set version of the protocol from the handshake",
+        "version: parse two digits",
+    ],
+)
+def test_a_change_that_uses_the_words_of_a_release_is_kept(subject: str) -> None:
+    assert None is reason(subject)
+
+
 @pytest.mark.parametrize(("drop_bots", "expected"), [(True, [None, "bot"]), (False, [None, None])])
 def test_commits_of_programs_go_unless_they_are_wanted(drop_bots: bool, expected: list[str | None]) -> None:
     rows = changes({"message": "Make lookup faster"}, {"message": "Make lookup faster", "is_bot": True})

@@ -44,13 +44,27 @@ _GENERATED = re.compile(
         ^\s*import(?:ed)?\s+(?:from|of)\s+(?:internal|svn|cvs|hg|perforce|google|fb)|^\s*snapshot\s+(?:of|from)\b""",
     re.IGNORECASE | re.VERBOSE,
 )
+# What is done at every release, by a script or as one would. "Release memory" and "Bump the limit to 10" are changes.
+_RELEASE = re.compile(
+    r"""^\W*(?:
+        (?:bump|update|updating|set|change|increase|increment|raise)(?:s|d|ed|ing)?\s+(?:the\s+)?(?:\w+\s+)?version\b
+            (?!\s+(?:of|check|req|range|constraint|number\s+(?:check|pars)|in\s+(?:err|mess)))|
+        bump(?:s|ed|ing)?\s+(?:it\s+)?(?:to\s+)?v?\d+\.\d[\w.+-]*\W*$|bump(?:s|ed)?\s+to\s+(?:dev|next|v?\d)|
+        version\s+(?:bump(?:ed)?|is\s+now|set\s+to|to|number|up)\b|(?:version\s+)?v?\d+(?:\.\w+)+(?:[-+]\w[\w.]*)?\W*$|
+        (?:re)?releas(?:e|ed|ing)\s+(?:version\s+|of\s+|:\w+:\s+)?v?\d|
+        (?:prepar|start)(?:e|es|ed|ing)?\s+(?:for\s+)?(?:the\s+)?(?:next\s+)?(?:release|development|v?\d+\.\d)|
+        \[(?:maven-)?release|back\s+to\s+(?:dev|snapshot)|
+        (?:\S+:\s+)?(?:(?:updat|chang|bump|adjust|fix|correct|refresh)(?:e|es|ed|ing)?\s+)?(?:the\s+|out\s+of\s+date\s+)?
+            copyright\s+(?:year|date|range|notice\s+year)|happy\s+new\s+year)""",
+    re.IGNORECASE | re.VERBOSE,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class KeepMessages:
     """Drops commits with a message too short (`message_too_short`) or too long (`message_too_long`), one that says
-    nothing (`low_signal`), the message of a merge that was squashed (`merge_message`), or one that a program wrote
-    (`generated_message`, `bot`)."""
+    nothing (`low_signal`), the message of a merge that was squashed (`merge_message`), one that a program wrote
+    (`generated_message`, `bot`), or one about a version's number or a copyright's year (`release_message`)."""
 
     reads: ClassVar[str] = "change"
     writes: ClassVar[str] = "change"
@@ -73,6 +87,7 @@ class KeepMessages:
             reasons(pc.is_in(plain, value_set=pa.array(sorted(LOW_SIGNAL), plain.type)), "low_signal", plain),
             reasons(_matches(_MERGE, changes["subject"]), "merge_message"),
             reasons(_matches(_GENERATED, changes["subject"]), "generated_message"),
+            reasons(_matches(_RELEASE, changes["subject"]), "release_message"),
             reasons(pc.and_(pc.fill_null(changes["is_bot"], False), self.drop_bots), "bot"),
         )
 

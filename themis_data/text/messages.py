@@ -54,8 +54,8 @@ _COSMETIC = re.compile(
 )
 _BOT = re.compile(
     r"\[bot\]|\b(?:dependabot|renovate|greenkeeper|snyk|pyup|mergify|codecov|allcontributors|weblate|github-actions"
-    r"|copybara|pre-commit-ci|travis[- ]ci)\b|(?:^|[-_.\s])(?:bot|autoroll)(?:$|[-_.\s])|^\S*(?<!tal)(?<!ab)(?<!ca)bot$"
-    r"|^jenkins$",
+    r"|copybara|pre-commit-ci|travis[- ]ci|asf-sync-process|generatedunixname\d*)\b"
+    r"|(?:^|[-_.\s])(?:bot|autoroll)(?:$|[-_.\s])|^\S*(?<!tal)(?<!ab)(?<!ca)bot$|^jenkins$",
     re.IGNORECASE,
 )
 
