@@ -63,8 +63,8 @@ def test_language_without_a_wheel_says_that_only_the_bundle_has_it() -> None:
 
 @pytest.mark.parametrize("using", ["auto", "bundle", "wheels"])
 def test_language_without_any_grammar_is_an_error(using: Grammars) -> None:
-    with pytest.raises(PipelineError, match="Swift has no grammar"):
-        resolved("Swift", using)
+    with pytest.raises(PipelineError, match="Assembly has no grammar"):
+        resolved("Assembly", using)
 
 
 def test_unknown_language_offers_the_near_one() -> None:

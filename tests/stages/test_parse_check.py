@@ -48,7 +48,7 @@ def test_each_fault_has_its_reason(old: str, new: str, expected: str | None) -> 
     assert expected == kind(checked(old, new))
 
 
-@pytest.mark.parametrize(("language", "expected"), [(None, "unknown_language"), ("Rust", "no_limit: Rust")])
+@pytest.mark.parametrize(("language", "expected"), [(None, "unknown_language"), ("Assembly", "no_limit: Assembly")])
 def test_a_language_without_a_measured_limit_is_dropped(language: str | None, expected: str) -> None:
     assert expected == checked("x\n", "y\n", language)
 

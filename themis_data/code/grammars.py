@@ -52,6 +52,19 @@ def resolved_for_published(grammars: Grammars = "auto") -> list[str]:
     return [resolved(name, grammars) for name, known in all_languages().items() if known.published_as]
 
 
+def resolved_for_long_tail(grammars: Grammars = "auto") -> list[str]:
+    """The same of the languages that are parse-checked and not published; `absent` where one is not installed, which is
+    an error as soon as such a file is parsed."""
+    found = []
+    for name, known in all_languages().items():
+        if known.max_error_share is not None and not known.published_as:
+            try:
+                found.append(f"{name}: {resolved(name, grammars)}")
+            except (MissingExtra, PipelineError):  # not installed, or not in the bundle that was asked for
+                found.append(f"{name}: absent")
+    return found
+
+
 def parser(language: str, grammars: Grammars = "auto") -> tree_sitter.Parser:
     """The calling thread's parser for a language; made once, then reused.
 
@@ -167,9 +180,9 @@ def _uses_bundle(language: Language, grammars: Grammars) -> bool:
             f"grammars: bundle needs {BUNDLE}, which is not installed: pip install '{BUNDLE_REQUIREMENT}' "
             "(it has wheels up to Python 3.12; use grammars: wheels on later ones)"
         )
-    if language.grammar is None and installed:
+    if language.grammar is None and grammars == "bundle":
         raise PipelineError(f"{BUNDLE} has no grammar for {language.name}; use grammars: wheels")
-    return installed
+    return installed and language.grammar is not None
 
 
 def _no_wheel(language: Language) -> MissingExtra:

@@ -54,8 +54,8 @@ class DefinitionRule:
 class Language:
     """One programming language, as its file in `languages/` describes it.
 
-    A language with neither grammar nor wheel is known by its extensions only and cannot be parsed; one
-    without `max_error_share` is outside the eight that the corpus publishes, and nothing was measured for it.
+    A language with neither grammar nor wheel is known by its extensions only, and cannot be parsed or checked. One
+    without `published_as` is outside the eight that the corpus publishes; its file says what its limit rests on.
     """
 
     name: str

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from themis_data.code.answers import read_answer
 from themis_data.code.front_ends import rejected, resolved
-from themis_data.code.grammars import Grammars, resolved_for_published
+from themis_data.code.grammars import Grammars, resolved_for_long_tail, resolved_for_published
 from themis_data.code.guard import Crashed, shared_guard
 from themis_data.code.language import by_name
 from themis_data.code.syntax import SyntaxMeasure, measure
@@ -63,7 +63,8 @@ class ParseCheck:
 
     def identity(self) -> dict[str, Any]:
         asked = [resolved(language) for language in sorted(self.front_ends)]
-        return {"grammars": resolved_for_published(self.grammars), "front_ends": asked}
+        grammars = [*resolved_for_published(self.grammars), *resolved_for_long_tail(self.grammars)]
+        return {"grammars": grammars, "front_ends": asked}
 
     def apply(self, rows: Rows) -> Rows:
         return rows.drop(self.drop_reason)
