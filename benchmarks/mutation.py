@@ -128,6 +128,8 @@ def parse(options: argparse.Namespace) -> None:
     shares: dict[str, dict[str, float]] = defaultdict(dict)
     for language in options.languages or mutation.languages():
         found = look(options.repositories, language, functions=options.functions, using=options.grammars)
+        if not found.raw:
+            continue  # the repositories have no function of it
         accepts = f"{found.asked - found.rejected} of {found.asked}" if found.asked else "not asked"
         print(
             f"| {language} | {found.functions} | {found.empty} | {found.raw} | {found.raw_parse / found.raw:.2%} | "
