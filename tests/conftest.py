@@ -42,3 +42,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[[], GitServer]]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@pytest.fixture
+def server(serve: Callable[[], GitServer]) -> GitServer:
+    """One such server."""
+    return serve()

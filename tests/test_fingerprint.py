@@ -77,6 +77,7 @@ def test_settings_that_matter_leave_out_where_it_runs():
         "refs": ["HEAD"],
         "max_file_bytes": 7,
         "known_languages_only": False,
+        "corrections": False,
     }
 
 

@@ -22,11 +22,6 @@ def memory(tmp_path):
     return tmp_path / "memory"
 
 
-@pytest.fixture
-def server(serve):
-    return serve()
-
-
 def serve_repository(make_repository, name: str, *texts: str, **settings: str):
     """A repository with these versions of a file, in the folder that is served."""
     repository = make_repository(f"served/{name}.git")

@@ -213,7 +213,7 @@ def test_other_transports_are_refused(upstream, memory, tmp_path, url):
 def test_a_transport_program_is_refused_by_name(memory):
     [(_, why)] = mine("ext::sh -c true", memory=memory).listing.unreadable
 
-    assert why == "ext::sh -c true: cannot be read; give a folder or a URL of https, http, ssh, git"
+    assert why == "not_allowed: ext::sh -c true: cannot be read; give a folder or a URL of https, http, ssh, git"
 
 
 def test_a_redirect_to_another_transport_is_refused(server, upstream, memory):
