@@ -41,11 +41,7 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server.lock:
             self.server.busy += 1
             self.server.most_busy = max(self.server.most_busy, self.server.busy)
-        try:
-            self._answer()
-        finally:
-            with self.server.lock:
-                self.server.busy -= 1
+        self._answer()
 
     def _answer(self) -> None:
         sent = self.headers.get("Authorization")
@@ -91,6 +87,8 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_GET
 
     def _reply(self, status: int, fields: dict[str, str], content: bytes) -> None:
+        with self.server.lock:
+            self.server.busy -= 1  # before the client can have all of it, and ask again
         self.send_response(status)
         for name, value in {**fields, "Content-Length": str(len(content))}.items():
             self.send_header(name, value)
