@@ -349,6 +349,13 @@ class Version:
         last = {entry["track"]: entry["segment"] for entry in self.manifest["funnel"]}
         return {last["merge"]} if "merge" in last else set(last.values())
 
+    def final_files(self) -> list[Path]:
+        """Shards of the rows that are published, as the build left them, in order; none without a run folder."""
+        if self.run is None:
+            return []
+        last, root = self.final_segments(), self.run.root
+        return [root / record.rows.path for name, records in self.segments() if name in last for record in records]
+
 
 def open_version(path: Path) -> Version:
     """The finished data set of a run folder, or of a folder that holds manifest.json itself, as a published one does.

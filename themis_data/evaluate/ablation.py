@@ -14,13 +14,12 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from themis_data import criteria
 from themis_data.dataset import RunFolder, open_version
 from themis_data.errors import EvaluationError, PipelineError, StageError
 from themis_data.evaluate.features import Features, LengthFeatures, TokenFeatures
+from themis_data.evaluate.pair_sets import system_prompt
 from themis_data.fingerprint import uniform
 from themis_data.llm.agreement import Z, rounded, wilson
-from themis_data.llm.templates import render
 from themis_data.pipeline import Pipeline
 from themis_data.publish.bradley_terry import Floats, Ints, fit, folds
 
@@ -119,23 +118,15 @@ def _dropped(folder: Path) -> dict[str, int]:
 
 def _pairs(folder: Path) -> pl.DataFrame:
     """The pairs of a finished build, by row id, each with the system prompt of its own criterion alone."""
-    version = open_version(folder)
-    final = version.final_segments()
-    files = [
-        folder / record.rows.path
-        for name, records in version.segments()
-        if name in final
-        for record in records
-        if record.rows.rows
-    ]
-    if not files:
+    parts = [pl.read_parquet(file, columns=list(_COLUMNS)) for file in open_version(folder).final_files()]
+    if not any(map(len, parts)):
         raise EvaluationError(f"{folder}: the build has no pairs")
-    return _with_system(pl.concat([pl.read_parquet(file, columns=list(_COLUMNS)) for file in files]).sort("row_id"))
+    return _with_system(pl.concat(parts).sort("row_id"))
 
 
 def _with_system(pairs: pl.DataFrame) -> pl.DataFrame:
     names = pairs["criterion"].unique().to_list()
-    prompts = {name: render("system", criteria=[criteria.by_name(name)]) for name in names}
+    prompts = {name: system_prompt("criterion", name) for name in names}
     return pairs.with_columns(system=pl.col("criterion").replace_strict(prompts, return_dtype=pl.String))
 
 

@@ -140,10 +140,9 @@ def _in_run(version: Version, asked: OptOuts) -> _Found:
         for record in records:
             for rows in _narrow(version.run.root / record.rows.path):
                 _match(rows, asked, found)
-    for name, records in version.segments():
-        for record in records if name in version.final_segments() else ():
-            for rows in _narrow(version.run.root / record.rows.path):
-                _match_copies(rows, found)
+    for path in version.final_files():
+        for rows in _narrow(path):
+            _match_copies(rows, found)
     return found
 
 
@@ -217,9 +216,7 @@ def _published_ids(version: Version) -> Iterator[str]:
     if version.run is None:
         paths, key = version.files("lineage"), "id"
     else:
-        last, root = version.final_segments(), version.run.root
-        paths = [root / r.rows.path for name, records in version.segments() if name in last for r in records]
-        key = "row_id"
+        paths, key = version.final_files(), "row_id"
     for path in paths:
         yield from read_table(path, [key])[key].to_pylist()
 
@@ -296,10 +293,8 @@ def _left_rows(version: Version, left_over: Version, ids: pa.Array, scratch: Pat
             write_tables(path, arrow, [rows], relative_to=scratch)
             yield path
         return
-    last = version.final_segments()
-    shards = [record.rows for name, records in version.segments() if name in last for record in records]
-    for number, file in enumerate(shards):
-        path, source = scratch / f"{number:05d}.parquet", version.run.root / file.path
+    for number, source in enumerate(version.final_files()):
+        path = scratch / f"{number:05d}.parquet"
         if pc.any(pc.is_in(read_table(source, ["row_id"])["row_id"], value_set=ids)).as_py():
             left = (t.filter(pc.invert(pc.is_in(t["row_id"], value_set=ids))).cast(arrow) for t in read_batches(source))
             write_tables(path, arrow, left, relative_to=scratch)

@@ -102,14 +102,7 @@ def _known(*datasets: tuple[Path, FileStamp]) -> Known:
 
 
 def _of(version: Version, path: Path) -> Known:
-    last = version.final_segments()
-    files = [
-        version.run.root / record.rows.path
-        for name, records in version.segments()
-        if name in last
-        for record in records
-        if version.run is not None
-    ] or version.files("lineage")
+    files = version.final_files() or version.files("lineage")
     if not files and version.manifest["rows"]:
         raise StageError(
             f"{path}: it lacks the configuration `lineage`, which says which repositories its rows are of; give a "
