@@ -46,8 +46,7 @@ class RayEngine:
         from ray.exceptions import RayTaskError
 
         remote = ray.remote(max_retries=_RETRIES, retry_exceptions=False)(function)
-        resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # ray is not annotated
-        limit = max(2, int(resources.get("CPU", 1)) * _IN_FLIGHT_PER_CPU)
+        limit = max(2, int(_resource("CPU", 1)) * _IN_FLIGHT_PER_CPU)
         waiting = iter(enumerate(tasks))
         running: dict[Any, int] = {}
         try:
@@ -107,7 +106,7 @@ def launch(
         from ray.train.v2.api.exceptions import TrainingFailedError
         from ray.train.v2.torch.torch_trainer import TorchTrainer
 
-        gpus = int(ray.cluster_resources().get("GPU", 0))  # type: ignore[no-untyped-call]  # ray is not annotated
+        gpus = int(_resource("GPU", 0))
         on_gpus = gpus > 0 if use_gpus is None else use_gpus
         if on_gpus and address is None and gpus < workers:
             raise TrainingError(
@@ -131,6 +130,14 @@ def launch(
             raise _failure(error) from error
         finally:
             shutil.rmtree(noted, ignore_errors=True)
+
+
+def _resource(name: str, default: float) -> float:
+    """How much of a resource the cluster has that is running, in Ray's units."""
+    import ray
+
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]  # ray is not annotated
+    return resources.get(name, default)
 
 
 def _failure(error: Any) -> ThemisError:
@@ -238,7 +245,7 @@ def open_llm(
             model=model,
             engine_arguments=engine_arguments,
             replicas=replicas,
-            has_gpus=device == "gpu" or (device == "auto" and ray.cluster_resources().get("GPU", 0) > 0),  # type: ignore[no-untyped-call]  # ray is not annotated
+            has_gpus=device == "gpu" or (device == "auto" and _resource("GPU", 0) > 0),
             cpus=cpus,
             cpu_cache_gib=cpu_cache_gib,
             batch_size=batch_size,
