@@ -1,4 +1,4 @@
-"""What mining costs against bare git and against PyDriller, and whether it finds what libgit2 finds.
+"""What mining costs against bare git, libgit2, PyDriller and one fetch a commit; whether it finds what libgit2 finds.
 
     python benchmarks/mine.py REPOSITORY...           speed; bare repositories, each with its whole history
     python benchmarks/mine.py --phase REPOSITORY...   the whole phase alone, over the first of them, half, and all
@@ -6,24 +6,30 @@
 
 Everything runs on one core. A method runs in a forked process; its cost is the processor time (user and system) of
 that process and of all it started, git too. Methods alternate, and the median over the runs counts: read ratios, not
-seconds. Imports are done before the fork. PyDriller is only measured where it is installed, and once.
+seconds. Imports are done before the fork. PyDriller is only measured where it is installed, and once; so are fetches
+of single commits, the way the script published with the Themis paper gets contents (`git init`, a remote,
+`git fetch --depth 2`, two checkouts), here from the local disk: what a network adds is left out.
 """
 
 import argparse
+import contextlib
 import importlib.util
 import multiprocessing
 import os
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import IO
 from unittest import mock
 
 import pyarrow as pa
+import pygit2
 
 from themis_data import build
 from themis_data.pipeline import Branch, Pipeline, Step, Write
@@ -40,6 +46,8 @@ from themis_data.stages.keep_sizes import KeepSizes
 NO_LIMIT = 1 << 40
 DEFAULT_LIMIT = GitHistory().max_file_bytes
 NEWEST = 300  # commits for PyDriller
+FETCHED = 20  # commits of a repository that are fetched one by one
+ONCE = ("newest, PyDriller", "newest, fetched one by one")
 TIMEOUT_S = 3600.0
 
 Method = Callable[[], object]
@@ -111,6 +119,60 @@ def pydriller_of(repository: Path, commits: list[str]) -> None:
             _ = files[0].source_code_before, files[0].source_code
 
 
+def libgit2(repository: Path) -> None:
+    """Both sides of each commit that changes the content of one regular file, by libgit2 at its quickest: objects are
+    not hashed again, only folders that differ are read, and those only until a second path differs."""
+    pygit2.option(pygit2.enums.Option.ENABLE_STRICT_HASH_VERIFICATION, False)
+    opened = pygit2.Repository(str(repository))
+    for commit in opened.walk(opened.head.target):
+        if len(commit.parent_ids) != 1:
+            continue
+        changed = list(islice(differing(opened, opened[commit.parent_ids[0]].tree_id, commit.tree_id), 2))
+        if len(changed) == 1:
+            old, new = changed[0]
+            if is_file(old) and is_file(new) and old[1] != new[1]:
+                with contextlib.suppress(KeyError):  # a blob that the repository does not have
+                    _ = opened.read(pygit2.Oid(raw=old[1])), opened.read(pygit2.Oid(raw=new[1]))
+
+
+_ENTRY = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
+_ABSENT = (b"", b"")
+_Side = tuple[bytes, bytes]  # mode and object
+
+
+def is_file(side: _Side) -> bool:
+    return side[0].startswith(b"100")
+
+
+def differing(opened: pygit2.Repository, *folders: pygit2.Oid | None) -> Iterator[tuple[_Side, _Side]]:
+    """What differs between two folders, folders themselves left out; None is a folder that is not there."""
+    entries = [set(_ENTRY.findall(opened.read(tree)[1])) if tree is not None else set() for tree in folders]
+    old, new = ({name: (mode, oid) for mode, name, oid in a - b} for a, b in (entries, entries[::-1]))
+    for name in old.keys() | new.keys():
+        pair = old.get(name, _ABSENT), new.get(name, _ABSENT)
+        if all(mode in (b"", b"40000") for mode, _ in pair):
+            yield from differing(opened, *(pygit2.Oid(raw=oid) if oid else None for _, oid in pair))
+        else:
+            yield pair
+
+
+def fetched_one_by_one(repository: Path, files: list[tuple[str, str]]) -> None:
+    """Both sides of the file that each commit changes, the commit fetched with its parent into a new repository."""
+    for commit, path in files:
+        with tempfile.TemporaryDirectory() as folder:
+            commands = (
+                ["init"],
+                ["remote", "add", "origin", f"file://{repository}"],
+                ["fetch", "--depth", "2", "origin", commit],
+                ["checkout", "FETCH_HEAD", "--", path],
+                ["checkout", "FETCH_HEAD^", "--", path],
+            )
+            for command in commands:
+                subprocess.run(["git", *command], cwd=folder, capture_output=True, check=True)
+                if command[0] == "checkout":
+                    _ = (Path(folder) / path).read_bytes()
+
+
 # Measuring
 
 
@@ -129,18 +191,21 @@ def measure(repositories: list[Path], runs: int) -> None:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     with tempfile.TemporaryDirectory() as folder:
         methods: dict[tuple[str, str], Method] = {}
+        num_candidates = 0
         for repository in repositories:
-            for label, method in methods_of(repository, Path(folder)):
+            commits = all_commits(repository)
+            num_candidates += sum(commit.reason is None for commit in commits)
+            for label, method in methods_of(repository, commits, Path(folder)):
                 methods[name_of(repository), label] = method
         methods["all", "mine phase"] = lambda: mine(repositories)
         seen: dict[tuple[str, str], list[tuple[float, int]]] = {key: [] for key in methods}
         for number in range(runs):
             for key, method in methods.items():
-                if number == 0 or key[1] != "newest, PyDriller":
+                if number == 0 or key[1] not in ONCE:
                     seen[key].append(cost(method))
             print(f"run {number + 1} of {runs}", file=sys.stderr)
     medians = {key: statistics.median(seconds for seconds, _ in values) for key, values in seen.items()}
-    report(medians, max(peak for _, peak in seen["all", "mine phase"]))
+    report(medians, max(peak for _, peak in seen["all", "mine phase"]), num_candidates)
 
 
 def measure_phase(repositories: list[Path], runs: int) -> None:
@@ -162,13 +227,21 @@ def measure_phase(repositories: list[Path], runs: int) -> None:
         print(f"| {count} | {commits:,} | {seconds:.1f} | {commits / seconds:,.0f} | {peak:,} |")
 
 
-def methods_of(repository: Path, folder: Path) -> Iterator[tuple[str, Method]]:
-    name, commits = name_of(repository).replace("/", "+"), all_commits(repository)
+def methods_of(repository: Path, commits: list[Commit], folder: Path) -> Iterator[tuple[str, Method]]:
+    name = name_of(repository).replace("/", "+")
     for label, limit in (("all", NO_LIMIT), ("default", DEFAULT_LIMIT)):
         blobs = folder / f"{name}.{label}"
         blobs.write_text("".join(f"{blob}\n" for blob in blobs_of(repository, commits, limit)), encoding="ascii")
         yield f"bare git, {label}", lambda blobs=blobs: bare_git(repository, blobs)
         yield f"reader, {label}", lambda limit=limit: reader(repository, limit)
+    yield "libgit2, all", lambda: libgit2(repository)
+    candidates = [commit for commit in commits if commit.reason is None]
+    files = [(commit.id, commit.path.decode()) for commit in candidates[-FETCHED:] if commit.path is not None]
+    with contextlib.suppress(
+        subprocess.CalledProcessError
+    ):  # where a file of a folder is not there, git fetches nothing
+        fetched_one_by_one(repository, files)
+        yield "newest, fetched one by one", lambda: fetched_one_by_one(repository, files)
     if importlib.util.find_spec("pydriller") is not None:
         newest = [commit.id for commit in commits if len(commit.parents) == 1][-NEWEST:]
         # PyDriller writes into the configuration of what it reads.
@@ -200,20 +273,27 @@ def blobs_of(repository: Path, commits: list[Commit], limit: int) -> Iterator[st
                 yield from commit.edits[0]
 
 
-def report(seconds: dict[tuple[str, str], float], peak: int) -> None:
+def report(seconds: dict[tuple[str, str], float], peak: int, num_candidates: int) -> None:
     names = [name for name, method in seconds if method == "reader, all"]
-    pairs = [("reader, all", "bare git, all"), ("reader, default", "bare git, default")]
+    pairs = [
+        ("reader, all", "bare git, all"),
+        ("reader, default", "bare git, default"),
+        ("libgit2, all", "reader, all"),
+    ]
     if (names[0], "newest, PyDriller") in seconds:
         pairs.append(("newest, PyDriller", "newest, reader"))
     print("| | " + " | ".join(f"{a} / {b}" for a, b in pairs) + " |")
     print("|---" * (len(pairs) + 1) + "|")
     for name in names:
         print(f"| {name} | " + " | ".join(f"{seconds[name, a] / seconds[name, b]:.2f}" for a, b in pairs) + " |")
-    total = {method: sum(seconds[n, method] for n in names) for name, method in seconds if name == names[0]}
+    everywhere = [method for name, method in seconds if name == names[0] and method != ONCE[1]]
+    total = {method: sum(seconds[name, method] for name in names) for method in everywhere}
     print("| **all** | " + " | ".join(f"{total[a] / total[b]:.2f}" for a, b in pairs) + " |")
     phase = seconds["all", "mine phase"]
     for method in ("bare git, all", "bare git, default"):
         print(f"mine phase / {method}: {phase / total[method]:.2f}")
+    fetched = statistics.mean(used for (_, method), used in seconds.items() if method == ONCE[1]) / FETCHED
+    print(f"fetched one by one / mine phase, a candidate: {fetched / (phase / num_candidates):.0f}")
     print(f"peak memory of the mine phase: {peak} MiB")
     shown = {**total, "mine phase": phase}
     print("processor seconds: " + ", ".join(f"{method} {used:.2f}" for method, used in shown.items()))
