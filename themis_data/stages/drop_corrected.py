@@ -225,10 +225,20 @@ def _in_order(changes: list[_Change]) -> list[_Change]:
     """By time, and where several have one, as a rebase gives them, in the order in which their blobs follow."""
     ordered: list[_Change] = []
     for _, same in groupby(sorted(changes, key=lambda one: (one.at, one.commit)), key=attrgetter("at")):
-        waiting = list(same)
-        while waiting:
-            made = {one.new_blob for one in waiting}
-            free = [one for one in waiting if one.old_blob not in made] or waiting  # a circle is taken as it comes
-            ordered += free
-            waiting = [one for one in waiting if one not in free]
+        left = dict(enumerate(same))
+        awaited = Counter(one.new_blob for one in left.values())  # of each blob, the changes left that make it
+        following: dict[str, list[int]] = {}
+        for place, one in left.items():
+            following.setdefault(one.old_blob, []).append(place)
+        free = [place for place, one in left.items() if not awaited[one.old_blob]]
+        while free:
+            placed = [left.pop(place) for place in free]
+            ordered += placed
+            free = []
+            for one in placed:
+                awaited[one.new_blob] -= 1
+                if not awaited[one.new_blob]:
+                    free += following.get(one.new_blob, ())
+            free.sort()
+        ordered += left.values()  # a circle is taken as it comes
     return ordered
