@@ -22,10 +22,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from themis_data.criteria.classifiers import Classifier, labelled_criteria, open_classifier
-from themis_data.criteria.classifiers._calibration import wilson
 from themis_data.criteria.classifiers._settings import TrainSettings
 from themis_data.criteria.classify import classify, recalled
 from themis_data.criteria.training import train_classifiers
+from themis_data.intervals import wilson
 from themis_data.text.changes import line_changes
 
 LABELS = Path(__file__).parent.parent / "tests" / "criteria" / "commit_labels.csv"
@@ -135,7 +135,7 @@ def share(right: Sequence[float], all_of: Sequence[float]) -> str:
 
 def wilson_at(point: float, size: float) -> tuple[float, float]:
     whole = max(1, round(size))
-    return wilson(round(point * whole), whole) or (0.0, 1.0)
+    return wilson(round(point * whole), whole)
 
 
 def table(commits: Sequence[Read], verdicts: Verdicts, title: str) -> None:

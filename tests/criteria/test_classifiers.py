@@ -10,7 +10,7 @@ import pytest
 from classifier_files import FC, words_classifier
 
 from themis_data.criteria.classifiers import identity, labelled_criteria, open_classifier
-from themis_data.criteria.classifiers._calibration import calibrate, wilson
+from themis_data.criteria.classifiers._calibration import calibrate
 from themis_data.criteria.classifiers._examples import example
 from themis_data.criteria.classifiers._model_file import read_model, texts_array, texts_of, write_model
 from themis_data.criteria.classifiers._settings import TrainSettings
@@ -92,12 +92,6 @@ def test_scores_that_rank_seeds_no_higher_mean_nothing() -> None:
 def test_too_few_seeds_mean_nothing() -> None:
     found = calibrate(np.array([2.0, 1.0]), np.array([True, False]), np.ones(2), min_support=2)
     assert found.threshold(0.1) is None
-
-
-def test_wilsons_interval() -> None:
-    low, high = wilson(9, 10)
-    assert (0.596, 0.982) == (round(low, 3), round(high, 3))
-    assert wilson(0, 0) is None
 
 
 # Parts

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from themis_data.llm.agreement import Coincidences, Scale, Share, difference, fold_of, krippendorff, wilson
+from themis_data.intervals import wilson
+from themis_data.llm.agreement import Coincidences, Scale, Share, difference, fold_of, krippendorff
 
 
 def coincidences(units: Sequence[str], scale: Scale, values: str = "12345") -> Coincidences:
@@ -18,22 +19,7 @@ def coincidences(units: Sequence[str], scale: Scale, values: str = "12345") -> C
     return found
 
 
-@pytest.mark.parametrize(
-    ("hits", "total", "low", "high"),
-    [
-        (0, 10, 0.0, 0.2775),
-        (5, 10, 0.2366, 0.7634),
-        (10, 10, 0.7225, 1.0),
-        (1, 1, 0.2065, 1.0),
-        (81, 263, 0.2553, 0.3662),
-    ],
-)
-def test_an_interval_is_wilsons(hits: int, total: int, low: float, high: float) -> None:
-    assert pytest.approx((low, high), abs=5e-5) == wilson(hits, total)
-
-
 def test_of_nothing_nothing_is_known() -> None:
-    assert (0.0, 1.0) == wilson(0, 0)
     assert {"hits": 0, "pairs": 0, "total": 0, "high": None, "low": None, "share": None} == Share().record()
 
 

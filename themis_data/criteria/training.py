@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from themis_data.criteria.classifiers import Classifier, Kind, kind_of, labelled_criteria
-from themis_data.criteria.classifiers._calibration import Calibration, calibrate, wilson
+from themis_data.criteria.classifiers._calibration import Calibration, calibrate
 from themis_data.criteria.classifiers._examples import Example, example
 from themis_data.criteria.classifiers._model_file import write_model
 from themis_data.criteria.classifiers._settings import TrainSettings
@@ -28,6 +28,7 @@ from themis_data.criteria.classify import classify, excluded, recalled
 from themis_data.criteria.evidence import Changes
 from themis_data.errors import SourceError
 from themis_data.fingerprint import uniform
+from themis_data.intervals import wilson
 
 Part = Literal["train", "calibration", "held_out"]
 PARTS: tuple[Part, ...] = ("train", "calibration", "held_out")
@@ -327,8 +328,7 @@ def _held_out(
 
 
 def _share(right: int, total: int) -> dict[str, Any]:
-    found = wilson(right, total)
-    return {"right": right, "of": total, "interval": list(found) if found else None}
+    return {"right": right, "of": total, "interval": list(wilson(right, total)) if total else None}
 
 
 def _kept(

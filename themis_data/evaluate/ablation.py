@@ -19,7 +19,8 @@ from themis_data.errors import EvaluationError, PipelineError, StageError
 from themis_data.evaluate.features import Features, LengthFeatures, TokenFeatures
 from themis_data.evaluate.pair_sets import system_prompt
 from themis_data.fingerprint import uniform
-from themis_data.llm.agreement import Z, rounded, wilson
+from themis_data.intervals import mean_by_groups, share_by_groups
+from themis_data.llm.agreement import rounded
 from themis_data.pipeline import Pipeline
 from themis_data.publish.bradley_terry import Floats, Ints, fit, folds
 
@@ -350,29 +351,19 @@ def _length_balanced(values: Floats, pairs: pl.DataFrame) -> tuple[Floats, pl.Da
 
 
 def _share(right: Floats, pairs: pl.DataFrame) -> dict[str, Any] | None:
-    """The mean of values from 0 to 1, with its 95 % interval by groups: Wilson's at Kish's effective sample size."""
+    """The mean of values from 0 to 1, with its interval by groups; None of nothing."""
     if not len(right):
         return None
-    share, half_width = _clustered(right, pairs)
-    variance = (half_width / Z) ** 2
-    groups = pairs["group"].n_unique()
-    effective = min(len(right), share * (1.0 - share) / variance) if variance > 0 else groups
-    low, high = wilson(share * effective, effective)
-    return {"share": rounded(share), "low": rounded(low), "high": rounded(high), "pairs": len(right), "groups": groups}
+    share, low, high = map(rounded, share_by_groups(right, _groups(pairs)))
+    return {"share": share, "low": low, "high": high, "pairs": len(right), "groups": pairs["group"].n_unique()}
 
 
 def _mean(values: Floats, pairs: pl.DataFrame) -> dict[str, Any] | None:
-    """The mean of values with its 95 % interval by groups, in normal approximation."""
+    """The mean of values with its interval by groups; None of nothing."""
     if not len(values):
         return None
-    mean, half_width = _clustered(values, pairs)
-    return {"mean": rounded(mean), "low": rounded(mean - half_width), "high": rounded(mean + half_width)}
+    return dict(zip(("mean", "low", "high"), map(rounded, mean_by_groups(values, _groups(pairs))), strict=True))
 
 
-def _clustered(values: Floats, pairs: pl.DataFrame) -> tuple[float, float]:
-    """Mean, and half the width of its interval: pairs of one group resemble one another."""
-    mean = float(values.mean())
-    number = pairs["group"].rank("dense").to_numpy().astype(np.int64) - 1
-    off = np.bincount(number, values - mean)
-    groups = len(off)
-    return mean, Z * float(np.sqrt(off @ off * groups / max(groups - 1, 1))) / len(values)
+def _groups(pairs: pl.DataFrame) -> Ints:
+    return pairs["group"].rank("dense").to_numpy().astype(np.int64)

@@ -9,29 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from themis_data.fingerprint import uniform
+from themis_data.intervals import Z, wilson
 
-Z = 1.959963984540054  # two-sided 95 %
 _DIGITS = 4  # of what is written into records
 _FOLDS = 20  # of the jackknife
 
 Scale = Literal["nominal", "ordinal"]
 Matrix = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
-
-
-def wilson(hits: float, total: float) -> tuple[float, float]:
-    """The 95 % interval of a share by Wilson's score method; (0, 1) where nothing was counted.
-
-    Both may be fractions: an effective sample size is one. (E. B. Wilson, Probable inference, the law of succession,
-    and statistical inference, JASA 22, 1927.)
-    """
-    if not total:
-        return 0.0, 1.0
-    share = hits / total
-    middle = share + Z * Z / (2 * total)
-    half = Z * math.sqrt(share * (1 - share) / total + Z * Z / (4 * total * total))
-    scale = 1 + Z * Z / total
-    return max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

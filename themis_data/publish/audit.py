@@ -17,7 +17,7 @@ import polars as pl
 
 from themis_data.errors import StageError
 from themis_data.fingerprint import uniform
-from themis_data.llm.agreement import wilson
+from themis_data.intervals import share_by_groups
 from themis_data.publish.bradley_terry import Floats, Ints, fit, folds
 from themis_data.publish.surface import FEATURES, differences
 
@@ -272,19 +272,11 @@ def _tells(names: Sequence[str], weights: Floats) -> tuple[str, ...]:
 
 
 def _measure(name: str, right: Floats, group: Ints, tells: tuple[str, ...] = ()) -> Measure:
-    """The share of pairs that are told right, with its interval by groups (Kish's effective sample size)."""
-    share, count = float(right.mean()), len(right)
-    groups, number = np.unique(group, return_inverse=True)
-    off = np.bincount(number, right - share)
-    spread = float(off @ off) * len(groups) / max(len(groups) - 1, 1)
-    if share in (0.0, 1.0):
-        effective = float(len(groups))  # no variance to see: a group counts once
-    else:
-        effective = min(float(count), share * (1.0 - share) * count * count / spread) if spread > 0 else float(count)
-    low, high = wilson(share * effective, effective)
+    """The share of pairs that are told right."""
+    share, low, high = share_by_groups(right, group)
     return Measure(
         name=name,
-        pairs=count,
+        pairs=len(right),
         accuracy=round(share, _DIGITS),
         low=round(low, _DIGITS),
         high=round(high, _DIGITS),

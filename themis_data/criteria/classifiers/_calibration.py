@@ -84,13 +84,3 @@ def _sigmoid(values: Floats) -> Floats:
     clipped = np.clip(values, -500.0, 500.0)
     odds: Floats = 1.0 / (1.0 + np.exp(-clipped))
     return odds
-
-
-def wilson(right: int, total: int, z: float = 1.959964) -> tuple[float, float] | None:
-    """Wilson's 95 % interval of a share; None of nothing."""
-    if not total:
-        return None
-    share = right / total
-    middle = (share + z * z / (2 * total)) / (1 + z * z / total)
-    half = z * np.sqrt(share * (1 - share) / total + z * z / (4 * total * total)) / (1 + z * z / total)
-    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
