@@ -20,6 +20,8 @@ def apply_marks(marks: pa.Table, rows: pa.Table) -> tuple[pa.Table, pa.Table, pa
     names; null leaves them as they are.
     """
     hit = pc.index_in(rows["row_id"], value_set=marks["row_id"].combine_chunks())
+    if hit.null_count == len(hit):
+        return rows, rows.slice(0, 0), marks.slice(0, 0)
     own = marks.take(hit)
     is_dropped = pc.is_valid(own["reason"])
     kept, said = rows.filter(pc.invert(is_dropped)), own.filter(pc.invert(is_dropped))

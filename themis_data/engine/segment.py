@@ -314,6 +314,8 @@ class _Chain:
             )
         if not (pa.types.is_string(verdicts.type) or pa.types.is_large_string(verdicts.type)):
             raise StageError(f"step {step}: a drop gives one reason a row, as text; got {verdicts.type}")
+        if verdicts.null_count == len(verdicts):
+            return table, {}, len(table)
         is_dropped = pc.is_valid(verdicts)
         texts = verdicts.filter(is_dropped).cast(pa.large_string())
         reason = pc.replace_substring_regex(texts, r"(?s):.*$", "")
@@ -322,7 +324,7 @@ class _Chain:
             pc.replace_substring_regex(texts, r"(?s)^[^:]*: ", ""),
             pa.scalar(None, pa.large_string()),
         )
-        self._write_drops(step, table.filter(is_dropped), reason, detail)
+        self._write_drops(step, _who(table).filter(is_dropped), reason, detail)
         kept = table.filter(pc.invert(is_dropped))
         return kept, _tally(reason), len(kept)
 
@@ -341,6 +343,11 @@ class _Chain:
                 }
             )
         )
+
+
+def _who(rows: pa.Table) -> pa.Table:
+    """What a drop says of its row: no contents."""
+    return rows.select([name for name in ("row_id", "parent_ids") if name in rows.column_names])
 
 
 def _tally(reasons: pa.ChunkedArray | pa.Array) -> dict[str, int]:

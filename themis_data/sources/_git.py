@@ -223,7 +223,7 @@ class Git:
         may leave before the end.
         """
         with tempfile.TemporaryFile() as stdin, tempfile.TemporaryFile() as stderr:
-            stdin.write("".join(f"{line}\n" for line in lines).encode("ascii"))
+            stdin.write("\n".join((*lines, "")).encode("ascii"))
             stdin.seek(0)
             process = subprocess.Popen(
                 ["git", *arguments],

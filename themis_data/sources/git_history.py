@@ -354,10 +354,10 @@ class GitHistory:
         What is asked of one is asked of its commit alone: it does not matter in which unit it is read.
         """
         files = [
-            (commit, path, entry.old_blob, entry.new_blob)
+            (commit, path, old, new)
             for commit in commits
             if commit.reason == "many_paths" and commit.num_paths <= _CORRECTION_PATHS and _is_correction(commit)
-            for entry, path in commit.modified
+            for path, old, new in commit.modified
             if not self.known_languages_only or language_of_path(path) is not None
         ]
         sizes = _sizes(git, [blob for _, _, *pair in files for blob in pair])
@@ -536,6 +536,8 @@ def _assign(histories: Sequence[_History]) -> list[_Reading]:
     that share commits have a root of one, or the place where it was cut, among the commits of the other: only those are
     compared.
     """
+    if len(histories) == 1:
+        return [_Reading(left_to_others=frozenset(), repos={})]
     with_root: dict[str, list[int]] = {}
     for number, history in enumerate(histories):
         for root in history.roots:
@@ -627,47 +629,39 @@ class Commit(NamedTuple):
     author: bytes
     message: bytes
     num_paths: int
-    path: bytes | None  # of the only path, else None
     entries: list[bytes]  # of the first of its paths and the first modified ones, as git gives them
     paths: list[bytes]  # of each of the entries
     reason: str | None  # why it is no candidate; None for one modified regular file
 
     @property
+    def path(self) -> bytes | None:
+        """Of the only path, else None."""
+        return self.paths[0] if self.num_paths == 1 else None
+
+    @property
     def edits(self) -> list[tuple[str, str]]:
         """Blobs before and after of the first modified regular files; of a candidate its only one."""
-        entries = map(_Entry.of, self.entries)
-        return [(entry.old_blob, entry.new_blob) for entry in entries if entry.reason is None]
+        return [(old, new) for reason, old, new in map(_entry, self.entries) if reason is None]
 
     @property
-    def modified(self) -> "Iterator[tuple[_Entry, str]]":
-        """The first modified regular files with their paths, as far as those are text of a usual length."""
+    def modified(self) -> Iterator[tuple[str, str, str]]:
+        """The first modified regular files, as far as their paths are text of a usual length: path, blobs."""
         for raw, path in zip(self.entries, self.paths, strict=True):
-            entry = _Entry.of(raw)
-            if entry.reason is None and _path_reason(path) is None:
-                yield entry, path.decode("utf-8")
+            reason, old, new = _entry(raw)
+            if reason is None and _path_reason(path) is None:
+                yield path.decode("utf-8"), old, new
 
 
-class _Entry(NamedTuple):
-    """One path of a commit: its mode and its object before and after, and what happened to it."""
-
-    old_mode: str
-    new_mode: str
-    old_blob: str
-    new_blob: str
-    status: str
-
-    @classmethod
-    def of(cls, raw: bytes) -> "_Entry":
-        return cls(*raw.lstrip(b"\n:").decode("ascii").split(" "))
-
-    @property
-    def reason(self) -> str | None:
-        """Why it is no modified regular file, or None."""
-        if self.status != "M":
-            return _STATUS.get(self.status, "not_regular")
-        if self.old_mode not in _REGULAR or self.new_mode not in _REGULAR:
-            return _MODES.get(self.new_mode) or _MODES.get(self.old_mode) or "not_regular"
-        return "mode_only" if self.old_blob == self.new_blob else None
+def _entry(raw: bytes) -> tuple[str | None, str, str]:
+    """Of one path of a commit, as git gives it: why it is no modified regular file, or None; its two blobs."""
+    old_mode, new_mode, old_blob, new_blob, status = raw.lstrip(b"\n:").decode("ascii").split(" ")
+    if status != "M":
+        reason: str | None = _STATUS.get(status, "not_regular")
+    elif old_mode not in _REGULAR or new_mode not in _REGULAR:
+        reason = _MODES.get(new_mode) or _MODES.get(old_mode) or "not_regular"
+    else:
+        reason = "mode_only" if old_blob == new_blob else None
+    return reason, old_blob, new_blob
 
 
 _FORMAT = "--format=tformat:%H%n%T%n%P%n%ct%n%at%n%ae%n%an%n%B"
@@ -864,10 +858,10 @@ def _parse_log(tokens: Iterator[bytes]) -> Iterator[Commit]:
     """Commits out of what `git log --raw -z` says. A path is taken as it comes, whatever it looks like."""
     head, num_paths, entries, paths = b"", 0, list[bytes](), list[bytes]()
     for token in tokens:
-        if token.startswith((b":", b"\n:")):
+        if token[:1] == b":" or token[:2] == b"\n:":
             path = next(tokens, b"")
             num_paths += 1
-            if num_paths == 1 or (len(entries) < _EDIT_KEYS and token.endswith(b"M")):
+            if num_paths == 1 or (len(entries) < _EDIT_KEYS and token[-1:] == b"M"):
                 entries.append(token)
                 paths.append(path)
         elif token:
@@ -885,32 +879,21 @@ def _commit(head: bytes, num_paths: int, entries: list[bytes], paths: list[bytes
         raise SourceError(f"commit {head[:64].decode('ascii', 'replace')!r} cannot be read: its header is cut short")
     id_, tree, parents_, committed, authored, email, author, message = fields
     parents = parents_.decode("ascii").split()
-    committed_at, authored_at = _seconds(committed), _seconds(authored)
+    committed_at = _seconds(committed)
+    authored_at = committed_at if authored == committed else _seconds(authored)
     if len(parents) != 1:
         reason: str | None = "merge" if parents else "root"
     elif num_paths != 1:
         reason = "many_paths" if num_paths else "empty"
     else:
-        reason = _Entry.of(entries[0]).reason or _path_reason(paths[0])
+        reason = _entry(entries[0])[0] or _path_reason(paths[0])
     if reason is None and (committed_at is None or authored_at is None):
         reason = "bad_date"
     if reason is None and len(head) >= _MESSAGE_BYTES:
         reason = "message_too_large"
-    return Commit(
-        id=id_.decode("ascii"),
-        tree=tree.decode("ascii"),
-        parents=parents,
-        committed_at=committed_at or 0,
-        authored_at=authored_at or 0,
-        email=email,
-        author=author,
-        message=message,
-        num_paths=num_paths,
-        path=paths[0] if num_paths == 1 else None,
-        entries=entries,
-        paths=paths,
-        reason=reason,
-    )
+    id_and_tree = id_.decode("ascii"), tree.decode("ascii")
+    who = email, author, message
+    return Commit(*id_and_tree, parents, committed_at or 0, authored_at or 0, *who, num_paths, entries, paths, reason)
 
 
 def _seconds(date: bytes) -> int | None:
@@ -1012,23 +995,29 @@ class _Columns:
 
     def __init__(self, name: str) -> None:
         self._schema = schema(name)
-        self._values: dict[str, list[Any]] = {column: [] for column in self._schema.names}
-        self._num_rows = 0
+        self._required = frozenset(column.name for column in self._schema.columns if not column.null)
+        self._start()
 
     def __len__(self) -> int:
         return self._num_rows
 
     def add(self, **row: Any) -> None:
-        for column in self._schema.columns:
-            self._values[column.name].append(row.get(column.name) if column.null else row[column.name])
+        if not self._required <= row.keys():
+            raise KeyError(*(self._required - row.keys()))
+        for name, append in self._appends:
+            append(row.get(name))
         self._num_rows += 1
 
     def take(self) -> pa.Table:
         """The rows so far as a table; the next ones start a new one."""
         table = self._schema.table(self._values)
-        self._values = {name: [] for name in self._values}
-        self._num_rows = 0
+        self._start()
         return table
+
+    def _start(self) -> None:
+        self._values: dict[str, list[Any]] = {name: [] for name in self._schema.names}
+        self._appends = [(name, values.append) for name, values in self._values.items()]
+        self._num_rows = 0
 
 
 class _Changes:
