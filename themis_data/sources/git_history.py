@@ -112,7 +112,7 @@ class GitHistory:
     fetching: Annotated[Fetching | None, "how repositories behind URLs are fetched; null: as by default"] = field(
         default=None, metadata={WHERE_IT_RUNS: True}
     )
-    unit_commits: Annotated[int, "commits a unit of work"] = where_it_runs(5_000)
+    unit_commits: Annotated[int, "commits a unit of work"] = where_it_runs(10_000)
     timeout_s: Annotated[float, "seconds one git process may take"] = where_it_runs(3_600.0)
 
     @property
