@@ -35,7 +35,14 @@ from themis_data import build
 from themis_data.pipeline import Branch, Pipeline, Step, Write
 from themis_data.report.progress import Lines
 from themis_data.sources._git import open_git, open_repository
-from themis_data.sources.git_history import AFTER_SHAPE, Commit, GitHistory, read_commits, read_sides
+from themis_data.sources.git_history import (
+    AFTER_SHAPE,
+    Commit,
+    GitHistory,
+    RepositoryRef,
+    read_commits,
+    read_sides,
+)
 from themis_data.stages.drop_contradictions import DropContradictions
 from themis_data.stages.drop_reverts import DropReverts
 from themis_data.stages.keep_languages import KeepLanguages
@@ -82,7 +89,8 @@ def reader(repository: Path, max_bytes: int) -> None:
 
 def mine(repositories: list[Path]) -> None:
     """The phase as the quickstart has it: source and six steps, shards and side tables written."""
-    repos = tuple(str(repository) for repository in repositories)
+    # Two histories may begin with one commit, which is all the name that a folder without an origin has.
+    repos = tuple(RepositoryRef(path=str(repository), name=name_of(repository)) for repository in repositories)
     source = Step(
         id="git", use="git_history", phase="source", config=GitHistory(repos=repos, known_languages_only=True)
     )
@@ -96,7 +104,7 @@ def mine(repositories: list[Path]) -> None:
         # A phase is no data set: nothing is published at its end.
         with mock.patch.object(build, "_release", lambda *_: {}), mock.patch.object(Lines, "note", lambda *_: None):
             built = build.build(pipeline, Path(folder) / "out", progress=Lines(), created_at="", engine="inline")
-    assert not built.unreadable
+    assert not built.unreadable, built.unreadable
 
 
 def reader_of(repository: Path, commits: list[str]) -> None:

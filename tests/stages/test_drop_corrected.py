@@ -73,10 +73,17 @@ def test_other_later_changes_correct_nothing(tmp_path, after, day, message):
     assert {} == dropped(tmp_path, DropCorrected(), rows)
 
 
-def test_braces_and_lines_that_a_system_fills_in_are_nobodys(tmp_path):
-    rows = history(("1 $Id:2$ A } 5", 0, "Make it faster"), ("1 $Id:3$ A ) 5", 1, "Fix"), base="1 $Id:1$ 3 4 5")
+@pytest.mark.parametrize("keyword", ["Id", "OpenBSD", "Revision"])
+def test_braces_and_lines_that_a_system_fills_in_are_nobodys(tmp_path, keyword):
+    base, first, fixed = (f"1 ${keyword}:{number}$ {rest} 5" for number, rest in enumerate(("3 4", "A }", "A )")))
 
-    assert {} == dropped(tmp_path, DropCorrected(), rows)
+    assert {} == dropped(tmp_path, DropCorrected(), history((first, 0, "Make it faster"), (fixed, 1, "Fix"), base=base))
+
+
+def test_a_variable_with_the_name_of_a_keyword_is_a_line_like_others(tmp_path):
+    rows = history(("1 2 $Date=1 4", 0, "Make it faster"), ("1 2 $Date=2 4", 1, "Fix"), base="1 2 3 4")
+
+    assert ["a"] == list(dropped(tmp_path, DropCorrected(), rows))
 
 
 def test_lines_are_followed_through_changes_that_move_them(tmp_path):

@@ -1,20 +1,13 @@
 """What version control once wrote into files says which side is newer, so it is taken out of both."""
 
-import re
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from themis_data.engine.rows import Rows, reasons
-
-# The keywords of RCS, CVS and Subversion, and those that the BSDs gave their own trees.
-_NAMES: Final = (
-    "Author|CVSHeader|Date|DragonFly|FreeBSD|HeadURL|Header|Id|LastChangedBy|LastChangedDate|LastChangedRevision|Locker|"
-    "Log|MirOS|Name|NetBSD|OpenBSD|RCSfile|Rev|Revision|Source|State|URL|Xorg"
-)
-_EXPANDED: Final = re.compile(rf"\$({_NAMES}):[^$\n]*\$")
+from themis_data.text.keywords import EXPANDED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +28,7 @@ class CollapseKeywords:
     def collapse(self, changes: pa.Table) -> pa.Table:
         for name in ("old_contents", "new_contents"):
             place, field = changes.schema.get_field_index(name), changes.schema.field(name)
-            texts = [_EXPANDED.sub(r"$\1$", text) for text in changes[name].to_pylist()]
+            texts = [EXPANDED.sub(r"$\1$", text) for text in changes[name].to_pylist()]
             changes = changes.set_column(place, field, pa.array(texts, field.type))
         return changes
 

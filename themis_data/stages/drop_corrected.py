@@ -14,13 +14,14 @@ import xxhash
 from themis_data.engine.rows import ByKey, Rows
 from themis_data.schema import schema
 from themis_data.text.changes import line_changes
+from themis_data.text.keywords import EXPANDED
 from themis_data.text.messages import says_correction
 
 _DAY = 86_400.0
 _FEW = 50  # lines that are looked for one by one
 _SAYING = 8  # characters of a line, at least, to know it by its text
 _COLUMNS = ("repository", "path", "commit", "committed_at", "old_blob", "new_blob", "old_contents", "new_contents")
-_SAYS = re.compile(r"^(?!.*\$(?:Id|Revision|Date|Author|Header)\b).*[^\W_]")
+_SAYS = re.compile(r"[^\W_]")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,7 @@ class DropCorrected:
 
     reads: ClassVar[str] = "change"
     writes: ClassVar[str] = "change"
-    version: ClassVar[int] = 2
+    version: ClassVar[int] = 3
     distributions: ClassVar[tuple[str, ...]] = ("xxhash",)
 
     days: Annotated[float, "days within which a correction counts, by committer time"] = 30.0
@@ -130,7 +131,7 @@ def _standing_once(lines: Iterable[str], text: str) -> list[int]:
 
 
 def _is_own(line: str) -> bool:
-    return bool(_SAYS.search(line))
+    return bool(_SAYS.search(line)) and not EXPANDED.search(line)
 
 
 def _hash(line: str) -> int:
