@@ -245,9 +245,8 @@ def methods_of(repository: Path, commits: list[Commit], folder: Path) -> Iterato
     yield "libgit2, all", lambda: libgit2(repository)
     candidates = [commit for commit in commits if commit.reason is None]
     files = [(commit.id, commit.path.decode()) for commit in candidates[-FETCHED:] if commit.path is not None]
-    with contextlib.suppress(
-        subprocess.CalledProcessError
-    ):  # where a file of a folder is not there, git fetches nothing
+    # Tried first: where a file of a folder is not there, git fetches nothing.
+    with contextlib.suppress(subprocess.CalledProcessError):
         fetched_one_by_one(repository, files)
         yield "newest, fetched one by one", lambda: fetched_one_by_one(repository, files)
     if importlib.util.find_spec("pydriller") is not None:

@@ -35,9 +35,8 @@ def test_values_alone_in_their_groups_count_in_full_but_for_one() -> None:
     share, low, high = share_by_groups(values, groups)
 
     assert 0.6 == share
-    assert pytest.approx((low, high)) == wilson(
-        0.6 * 4, 4
-    )  # the variance is estimated, which costs a degree of freedom
+    # The variance is estimated, which costs a degree of freedom.
+    assert pytest.approx((low, high)) == wilson(0.6 * 4, 4)
 
 
 def test_a_group_that_agrees_counts_once() -> None:

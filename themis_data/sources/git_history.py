@@ -323,7 +323,7 @@ class GitHistory:
         repos: dict[str, str] = unit.payload["repos"]
         paths: dict[str, str] | None = unit.payload["paths"]
         with open_git(objects, timeout_s=self.timeout_s) as git:
-            commits = read_commits(git, tuple(unit.payload["commits"]))
+            commits = read_commits(git, unit.payload["commits"])
             if self.known_languages_only:
                 commits = [_of_known_language(commit) for commit in commits]
             if paths is not None:
@@ -858,10 +858,10 @@ def _parse_log(tokens: Iterator[bytes]) -> Iterator[Commit]:
     """Commits out of what `git log --raw -z` says. A path is taken as it comes, whatever it looks like."""
     head, num_paths, entries, paths = b"", 0, list[bytes](), list[bytes]()
     for token in tokens:
-        if token[:1] == b":" or token[:2] == b"\n:":
+        if token.startswith((b":", b"\n:")):
             path = next(tokens, b"")
             num_paths += 1
-            if num_paths == 1 or (len(entries) < _EDIT_KEYS and token[-1:] == b"M"):
+            if num_paths == 1 or (len(entries) < _EDIT_KEYS and token.endswith(b"M")):
                 entries.append(token)
                 paths.append(path)
         elif token:
@@ -891,9 +891,20 @@ def _commit(head: bytes, num_paths: int, entries: list[bytes], paths: list[bytes
         reason = "bad_date"
     if reason is None and len(head) >= _MESSAGE_BYTES:
         reason = "message_too_large"
-    id_and_tree = id_.decode("ascii"), tree.decode("ascii")
-    who = email, author, message
-    return Commit(*id_and_tree, parents, committed_at or 0, authored_at or 0, *who, num_paths, entries, paths, reason)
+    return Commit(
+        id=id_.decode("ascii"),
+        tree=tree.decode("ascii"),
+        parents=parents,
+        committed_at=committed_at or 0,
+        authored_at=authored_at or 0,
+        email=email,
+        author=author,
+        message=message,
+        num_paths=num_paths,
+        entries=entries,
+        paths=paths,
+        reason=reason,
+    )
 
 
 def _seconds(date: bytes) -> int | None:
