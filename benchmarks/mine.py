@@ -299,8 +299,9 @@ def report(seconds: dict[tuple[str, str], float], peak: int, num_candidates: int
     phase = seconds["all", "mine phase"]
     for method in ("bare git, all", "bare git, default"):
         print(f"mine phase / {method}: {phase / total[method]:.2f}")
-    fetched = statistics.mean(used for (_, method), used in seconds.items() if method == ONCE[1]) / FETCHED
-    print(f"fetched one by one / mine phase, a candidate: {fetched / (phase / num_candidates):.0f}")
+    if fetched := [used / FETCHED for (_, method), used in seconds.items() if method == ONCE[1]]:
+        ratio = statistics.mean(fetched) / (phase / num_candidates)
+        print(f"fetched one by one / mine phase, a candidate: {ratio:.0f}")
     print(f"peak memory of the mine phase: {peak} MiB")
     shown = {**total, "mine phase": phase}
     print("processor seconds: " + ", ".join(f"{method} {used:.2f}" for method, used in shown.items()))

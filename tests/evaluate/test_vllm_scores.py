@@ -1,5 +1,7 @@
 """An exported reward model gives the same scores in vLLM's pooling runner, in our batches and in plain transformers."""
 
+import multiprocessing
+
 import pytest
 
 from themis_data.evaluate.scoring import Chat, TransformersScorer, VllmScorer
@@ -89,3 +91,18 @@ def test_a_score_depends_on_nothing_else_that_is_scored(vllm):
     assert vllm.score(CHATS).rewards[::-1] == pytest.approx(vllm.score(CHATS[::-1]).rewards, abs=1e-4)
     assert vllm.score(CHATS[3:4]).rewards == pytest.approx(vllm.score(CHATS).rewards[3:4], abs=1e-4)
     assert 0 == len(vllm.score([]).rewards)
+
+
+def test_the_engine_ends_with_the_scorer(model, monkeypatch):
+    monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "1")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    earlier = set(multiprocessing.active_children())
+
+    scorer = VllmScorer(model, max_tokens=MAX_TOKENS)
+    started = set(multiprocessing.active_children()) - earlier
+    del scorer
+    for process in started:
+        process.join(60)
+
+    assert started
+    assert not any(process.is_alive() for process in started)

@@ -13,6 +13,7 @@ import json
 import math
 import os
 import re
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -344,6 +345,8 @@ def open_pooling(
         found = engine.classify(prompts, pooling_params=raw, use_tqdm=False) if prompts else []
         return [one.outputs.probs[0] for one in found]
 
+    # Its parts know one another, so the garbage collector alone would end its process at some later time.
+    weakref.finalize(score, engine.llm_engine.engine_core.shutdown)
     return score
 
 
