@@ -10,6 +10,7 @@ from pathlib import Path
 from themis_data.code.answers import read_answer
 from themis_data.code.language import all_languages
 from themis_data.errors import PipelineError
+from themis_data.text.changes import TOKEN
 from themis_data.yaml_file import read_yaml
 
 # Counted on the lines that only one side has: what both have is no difference. Each becomes two features, the sign of
@@ -23,7 +24,6 @@ _SHARES = ("comment share", "characters a line", "blank share", "only added or r
 FEATURES = (*(f"{name}: {kind}" for name in _COUNTS for kind in ("which side", "how much")), *_SHARES)
 """Names of the numbers that `differences` gives, in order."""
 
-_TOKEN = re.compile(r"\w+|[^\w\s]")
 _LONG = 100  # characters from which on a line is long
 _PATTERNS = {
     "trailing space": re.compile(r"[ \t]+$", re.MULTILINE),
@@ -60,8 +60,8 @@ def differences(chosen: str, rejected: str, language: str) -> Differences:
         float((not sides[1]) - (not sides[0])),
         longer * log1p(len(sides[0]) + len(sides[1])),
     ]
-    counted = Counter(_TOKEN.findall("\n".join(sides[0])))
-    counted.subtract(_TOKEN.findall("\n".join(sides[1])))
+    counted = Counter(TOKEN.findall("\n".join(sides[0])))
+    counted.subtract(TOKEN.findall("\n".join(sides[1])))
     return Differences(features, {token: _log(number) for token, number in counted.items() if number})
 
 

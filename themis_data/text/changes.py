@@ -1,5 +1,6 @@
 """What changed between two versions of a text, line by line."""
 
+import re
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -8,6 +9,7 @@ import pyarrow as pa
 # Cells of the comparison table, lines of one side times lines of the other, past which the middle is not aligned.
 # 1,500 x 1,500 lines take a second in the worst case; a rewrite of that size is one big hunk to any reader.
 MAX_CELLS = 2_250_000
+TOKEN = re.compile(r"\w+|[^\w\s]")  # a word, or a sign
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from themis_data.text.changes import Hunk
+from themis_data.text.changes import TOKEN, Hunk
 from themis_data.text.messages import has_merge_mark
 from themis_data.yaml_file import read_yaml
 
@@ -28,7 +28,6 @@ _ADDED = re.compile(
     r"|documentation|examples?|todos?|fixmes?)\b",
     re.IGNORECASE,
 )
-_TOKEN = re.compile(r"\w+|[^\w\s]")
 _FEW_TOKENS, _MOST = 8, 0.6  # so many of the tokens that differ make up this share of them where a change is one
 
 
@@ -66,8 +65,8 @@ def is_scattered(hunks: Sequence[Hunk], *, max_hunks: int) -> bool:
     """
     if len(hunks) <= max_hunks:
         return False
-    went = Counter(token for hunk in hunks for line in hunk.removed for token in _TOKEN.findall(line))
-    came = Counter(token for hunk in hunks for line in hunk.added for token in _TOKEN.findall(line))
+    went = Counter(token for hunk in hunks for line in hunk.removed for token in TOKEN.findall(line))
+    came = Counter(token for hunk in hunks for line in hunk.added for token in TOKEN.findall(line))
     differing = sorted([*(went - came).values(), *(came - went).values()], reverse=True)
     return sum(differing[:_FEW_TOKENS]) < _MOST * sum(differing)
 

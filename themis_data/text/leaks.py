@@ -11,13 +11,12 @@ from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Literal, get_args
 
-from themis_data.text.changes import LineChanges, line_changes
+from themis_data.text.changes import TOKEN, LineChanges, line_changes
 from themis_data.yaml_file import read_yaml
 
 Kind = Literal["line", "code", "literal", "identifier", "message", "defect"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-_TOKEN = re.compile(r"\w+|[^\w\s]")
 _WORD = re.compile(r"\w+")
 _NAME = re.compile(r"[^\W\d]\w*")
 _PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^\W\dA-Za-z_]+")
@@ -236,7 +235,7 @@ class _Search:
 
 
 def _tokens(text: str) -> list[str]:
-    return _TOKEN.findall(text.lower())
+    return TOKEN.findall(text.lower())
 
 
 def _words(text: str) -> list[str]:
