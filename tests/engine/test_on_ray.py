@@ -28,11 +28,11 @@ def inline(tmp_path_factory):
     return folder / "out", pipeline
 
 
-@pytest.fixture(scope="module")
-def on_ray(tmp_path_factory, inline):
-    """The same on Ray, with two workers."""
+@pytest.fixture(scope="module", params=[pytest.param(1, marks=pytest.mark.crash), 2])
+def on_ray(request, tmp_path_factory, inline):
+    """The same on Ray, with one worker (where there is time for it) and with two."""
     folder = tmp_path_factory.mktemp("ray")
-    build_here(inline[1], folder / "out", "mix.allow_demo=true", engine="ray", workers=2, limit=3)
+    build_here(inline[1], folder / "out", "mix.allow_demo=true", engine="ray", workers=request.param, limit=3)
     return folder / "out"
 
 
