@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import compress, groupby
 from operator import attrgetter
 from typing import Annotated, Any, ClassVar
 
@@ -13,12 +13,12 @@ import xxhash
 
 from themis_data.engine.rows import ByKey, Rows
 from themis_data.schema import schema
-from themis_data.text.changes import line_changes
+from themis_data.text.changes import line_changes, lines
 from themis_data.text.keywords import EXPANDED
 from themis_data.text.messages import says_correction
 
 _DAY = 86_400.0
-_FEW = 50  # lines that are looked for one by one
+_FEW = 8  # lines that are looked for one by one
 _SAYING = 8  # characters of a line, at least, to know it by its text
 _COLUMNS = ("repository", "path", "commit", "committed_at", "old_blob", "new_blob", "old_contents", "new_contents")
 _SAYS = re.compile(r"[^\W_]")
@@ -95,14 +95,17 @@ STAGE = DropCorrected
 
 def _by_file(table: pa.Table, row_ids: Sequence[str], corrects: Iterable[bool]) -> pa.Table:
     both = list(zip(table["old_contents"].to_pylist(), table["new_contents"].to_pylist(), strict=True))
-    seen = [line_changes(old, new) for old, new in both]
     files = zip(table["repository"].to_pylist(), table["path"].to_pylist(), strict=True)
-    hunks = [[n for hunk in one.hunks for n in (hunk.old_start, len(hunk.removed), len(hunk.added))] for one in seen]
-    went, came = [], []
-    for one, (old, new) in zip(seen, both, strict=True):
-        added = {line for _, line in one.added}
-        went.append(_standing_once([line for _, line in one.removed if line not in added], old))
-        came.append(_standing_once(added, new))
+    num_lines, hunks, counts, went, came = [], [], [], [], []
+    for old, new in both:
+        changes = line_changes(old, new)
+        added = [line for hunk in changes.hunks for line in hunk.added]
+        gone = {line for hunk in changes.hunks for line in hunk.removed}.difference(added)
+        num_lines.append(changes.num_old_lines)
+        hunks.append([n for hunk in changes.hunks for n in (hunk.old_start, len(hunk.removed), len(hunk.added))])
+        counts.append(list(map(_is_own, added)))
+        went.append(_standing_once(filter(_is_own, gone), old))
+        came.append(_standing_once(compress(added, counts[-1]), new))
     return pa.table(
         {
             "key": pa.array([f"{repository}\0{path}" for repository, path in files], pa.string()),
@@ -112,26 +115,26 @@ def _by_file(table: pa.Table, row_ids: Sequence[str], corrects: Iterable[bool]) 
             "corrects": pa.array(corrects, pa.bool_()),
             "old_blob": table["old_blob"],
             "new_blob": table["new_blob"],
-            "num_lines": pa.array([one.num_old_lines for one in seen], pa.int64()),
+            "num_lines": pa.array(num_lines, pa.int64()),
             "hunks": pa.array(hunks, pa.list_(pa.int64())),
-            "counts": pa.array([[_is_own(line) for _, line in one.added] for one in seen], pa.list_(pa.bool_())),
+            "counts": pa.array(counts, pa.list_(pa.bool_())),
             "went": pa.array(went, pa.list_(pa.int64())),
             "came": pa.array(came, pa.list_(pa.int64())),
         }
     )
 
 
-def _standing_once(lines: Iterable[str], text: str) -> list[int]:
-    """Those of some lines of a text that say something and that no other line of it equals, as hashes, sorted."""
-    own = {line for line in lines if len(line.strip()) >= _SAYING and _is_own(line)}
-    # Most are found once in the text, and finding them is cheaper than cutting it into lines.
-    unclear = own if len(own) > _FEW else {line for line in own if text.count(line) > 1}
-    stand = Counter(line.removesuffix("\r") for line in text.split("\n")) if unclear else Counter[str]()
-    return sorted(_hash(line) for line in own if line not in unclear or stand[line] == 1)
+def _standing_once(own: Iterable[str], text: str) -> list[int]:
+    """Those of some lines of a text that are long enough and that no other line of it equals, as hashes, sorted."""
+    telling = {line for line in own if len(line.strip()) >= _SAYING}
+    # Most are found once in the text, and finding a few is cheaper than cutting it into lines.
+    unclear = telling if len(telling) > _FEW else {line for line in telling if text.count(line) > 1}
+    stand = Counter(filter(unclear.__contains__, lines(text))) if unclear else Counter[str]()
+    return sorted(_hash(line) for line in telling if line not in unclear or stand[line] == 1)
 
 
 def _is_own(line: str) -> bool:
-    return bool(_SAYS.search(line)) and not EXPANDED.search(line)
+    return bool(_SAYS.search(line)) and not ("$" in line and EXPANDED.search(line))
 
 
 def _hash(line: str) -> int:

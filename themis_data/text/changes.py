@@ -2,9 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 
 import pyarrow as pa
+from cydifflib import SequenceMatcher
 
 # Cells of the comparison table, lines of one side times lines of the other, past which the middle is not aligned.
 # 1,500 x 1,500 lines take a second in the worst case; a rewrite of that size is one big hunk to any reader.
@@ -62,21 +62,29 @@ class LineChanges:
 def line_changes(old: str, new: str, *, max_cells: int = MAX_CELLS) -> LineChanges:
     """The lines that differ between two versions.
 
-    Lines equal at the start and at the end are set aside before anything is compared, so the price follows the
-    size of the edit and not of the file. What is left is aligned with difflib; when it has more than `max_cells`
+    Lines equal at the start and at the end are set aside before anything is cut into lines, so the price follows the
+    size of the edit and not of the file. What is left is aligned as difflib does; when it has more than `max_cells`
     pairs of lines it is given back as one hunk that replaces all of it. Lines end at a line feed, as they do for
     git and for syntax trees; whether a carriage return stands before it makes no difference.
     """
-    old_lines, new_lines = _lines(old), _lines(new)
-    start = _num_equal_at_start(old_lines, new_lines)
-    tail = _num_equal_at_end(old_lines, new_lines, limit=min(len(old_lines), len(new_lines)) - start)
-    old_middle = old_lines[start : len(old_lines) - tail]
-    new_middle = new_lines[start : len(new_lines) - tail]
+    old, new = _ended(old), _ended(new)
+    start = old.rfind("\n", 0, _num_equal_at_start(old, new)) + 1
+    tail = _num_in_equal_lines_at_end(old, new, start)
     return LineChanges(
-        hunks=_hunks(old_middle, new_middle, start=start, max_cells=max_cells),
-        num_old_lines=len(old_lines),
-        num_new_lines=len(new_lines),
+        hunks=_hunks(
+            old[start : len(old) - tail].split("\n")[:-1],
+            new[start : len(new) - tail].split("\n")[:-1],
+            start=old.count("\n", 0, start),
+            max_cells=max_cells,
+        ),
+        num_old_lines=old.count("\n"),
+        num_new_lines=new.count("\n"),
     )
+
+
+def lines(text: str) -> list[str]:
+    """The lines of a text, as `line_changes` counts them, without their ends."""
+    return _ended(text).split("\n")[:-1]
 
 
 def diff_text(old: str, new: str) -> str:
@@ -92,27 +100,38 @@ def diffs(old: pa.Array, new: pa.Array) -> pa.Array:
     return pa.array([diff_text(a, b) for a, b in zip(old.to_pylist(), new.to_pylist(), strict=True)], pa.large_string())
 
 
-def _lines(text: str) -> list[str]:
-    lines = text.split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    return [line.removesuffix("\r") for line in lines] if "\r" in text else lines
+def _ended(text: str) -> str:
+    """The text with a line feed, and no carriage return before it, at the end of every line."""
+    if text and not text.endswith("\n"):
+        text += "\n"
+    return text.replace("\r\n", "\n") if "\r" in text else text
 
 
-def _num_equal_at_start(old: list[str], new: list[str]) -> int:
-    count = 0
-    for one, other in zip(old, new, strict=False):
-        if one != other:
-            break
-        count += 1
-    return count
+def _num_equal_at_start(old: str, new: str) -> int:
+    """How many characters are equal at the start: by halves, since comparing slices is much quicker than characters."""
+    equal, limit = 0, min(len(old), len(new))
+    while equal < limit:
+        middle = (equal + limit + 1) // 2
+        if old[equal:middle] == new[equal:middle]:
+            equal = middle
+        else:
+            limit = middle - 1
+    return equal
 
 
-def _num_equal_at_end(old: list[str], new: list[str], *, limit: int) -> int:
-    count = 0
-    while count < limit and old[-1 - count] == new[-1 - count]:
-        count += 1
-    return count
+def _num_in_equal_lines_at_end(old: str, new: str, start: int) -> int:
+    """How many characters the lines have that are equal at the end, behind the place `start`."""
+    equal, limit = 0, min(len(old), len(new)) - start
+    while equal < limit:
+        middle = (equal + limit + 1) // 2
+        if old[len(old) - middle : len(old) - equal] == new[len(new) - middle : len(new) - equal]:
+            equal = middle
+        else:
+            limit = middle - 1
+    places = ((old, len(old) - equal), (new, len(new) - equal))
+    if all(place == start or text[place - 1] == "\n" for text, place in places):
+        return equal
+    return len(old) - (old.index("\n", len(old) - equal) + 1)
 
 
 def _hunks(old: list[str], new: list[str], *, start: int, max_cells: int) -> tuple[Hunk, ...]:
