@@ -1,6 +1,7 @@
 """Runs the git source as a build does: lists its units and reads them all."""
 
 import pickle
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ KEY = b"0123456789abcdef"
 
 @dataclass(frozen=True, kw_only=True)
 class Mined:
-    """What came out: rows of both tables, in order."""
+    """What came out: rows of both tables, those of a round the oldest first (they are read the other way round)."""
 
     listing: Listing
     changes: list[dict[str, Any]]
@@ -32,15 +33,21 @@ def mine(*repos: Path | str | RepositoryRef, memory: Path, **settings: Any) -> M
     given = tuple(one if isinstance(one, RepositoryRef) else str(one) for one in repos)
     source = GitHistory(repos=given, **{"fetching": Fetching(tries=1), **settings})
     listing = source.list_units(memory)
-    changes, commits, left_out = [], [], dict[str, int]()
+    rounds: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {}
+    left_out = Counter[str]()
     for unit in listing.units:
+        changes, commits = rounds.setdefault(unit.name.partition(" from ")[0], ([], []))
         seen = 0
         for piece in source.read(pickle.loads(pickle.dumps(unit)), KEY):
             changes += piece.rows.to_pylist()
             commits += piece.side["commit"].to_pylist()
             seen += piece.num_seen
             assert piece.num_seen == len(piece.rows) + sum(piece.left_out.values())
-            for reason, count in piece.left_out.items():
-                left_out[reason] = left_out.get(reason, 0) + count
+            left_out.update(piece.left_out)
         assert seen == unit.size
-    return Mined(listing=listing, changes=changes, commits=commits, left_out=left_out)
+    return Mined(
+        listing=listing,
+        changes=[row for changes, _ in rounds.values() for row in reversed(changes)],
+        commits=[row for _, commits in rounds.values() for row in reversed(commits)],
+        left_out=dict(left_out),
+    )

@@ -455,6 +455,15 @@ def contents(mined):
 BOTH = [("one\n", "two\n"), ("two\n", "three\n")]
 
 
+def test_the_newest_commits_of_a_unit_are_read_first(history, memory):
+    source = GitHistory(repos=(str(history.path),))
+    [unit] = source.list_units(memory).units
+    [piece] = source.read(unit, KEY)
+
+    assert piece.side["commit"]["commit"].to_pylist() == history.git("rev-list", "HEAD").split()
+    assert piece.rows["new_contents"].to_pylist() == ["three\n", "two\n"]
+
+
 def test_a_work_tree_is_read(history, tmp_path, memory):
     run_git("clone", "--quiet", str(history.path), str(tmp_path / "clone"), cwd=tmp_path)
 

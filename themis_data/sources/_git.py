@@ -334,6 +334,7 @@ def _environment(**extra: str) -> dict[str, str]:
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_ASKPASS": "",
         "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_FLUSH": "0",  # else what is written commit by commit is sent commit by commit
         "GIT_ALLOW_PROTOCOL": ":".join(_SCHEMES),
         **extra,
     }

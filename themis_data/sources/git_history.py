@@ -262,8 +262,8 @@ class GitHistory:
             )
 
     def _rounds(self, found: "_Found", memory: Path) -> "tuple[_Line, ...]":
-        """Commits of each round, oldest first. A build that finds new tips adds a round and leaves the earlier ones as
-        they are; where an earlier tip is no longer an ancestor, history was rewritten and the rounds start anew."""
+        """Commits of each round, the oldest first. A build that finds new tips adds a round and leaves the earlier ones
+        as they are; where an earlier tip is no longer an ancestor, history was rewritten and the rounds start anew."""
         path, tips = memory / "rounds" / f"{digest([found.name, list(self.refs)])}.json", list(found.tips)
         ends: list[list[str]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
         with open_git(found.repository.objects, timeout_s=self.timeout_s) as git:
@@ -278,9 +278,7 @@ class GitHistory:
             flag_of = dict(zip(found.commits.ids, found.commits.merged_by, strict=True))
             for before, end in zip([[], *ends], ends, strict=False):
                 lines = [*end, *(f"^{tip}" for tip in before)]
-                ids = (
-                    git.output("rev-list", "--topo-order", "--reverse", "--stdin", lines=lines).decode("ascii").split()
-                )
+                ids = git.output("rev-list", "--topo-order", "--stdin", lines=lines).decode("ascii").split()
                 rounds.append(_Line(ids=_Ids.of(ids), merged_by=bytes(flag_of[commit] for commit in ids)))
         return tuple(rounds)
 
@@ -430,7 +428,10 @@ _DEFAULT_BRANCH, _MERGE_COMMIT = 1, 2
 
 @dataclass(frozen=True, kw_only=True)
 class _Line:
-    """Commits, parents first, and for each how it came into the default branch."""
+    """Commits, children first, and for each how it came into the default branch.
+
+    git stores a file as what differs from a newer one, so it has the newer ones at hand for the older.
+    """
 
     ids: _Ids
     merged_by: bytes  # for each commit a place in _MERGED_BY
@@ -571,35 +572,38 @@ def _history(
     if not tips:
         return _Line(ids=_Ids.of([]), merged_by=b""), [], None
     with open_git(objects, timeout_s=timeout_s) as git:
-        out = git.output("rev-list", "--topo-order", "--reverse", "--parents", "--stdin", lines=tips)
-    lines = [line.split(" ") for line in out.decode("ascii").splitlines()]
-    ids = _Ids.of([line[0] for line in lines])
-    lines.reverse()  # children first, so that what leads to HEAD is known when it comes
-    flags = bytearray()
-    flag_of = {} if head is None else {head: _DEFAULT_BRANCH}  # of commits still to come
-    for commit, *parents in lines:
+        out = git.output("rev-list", "--topo-order", "--parents", "--stdin", lines=tips)
+    lines = out.decode("ascii").splitlines()
+    ids, flags, roots, root = [], bytearray(), [], None
+    flag_of = {} if head is None else {head: _DEFAULT_BRANCH}  # of commits still to come: children come first
+    for line in lines:
+        commit, *parents = line.split(" ")
+        ids.append(commit)
         flag = flag_of.pop(commit, 0)
         flags.append(flag)
+        if flag == _DEFAULT_BRANCH and not parents:
+            root = commit
         for place, parent in enumerate(parents if flag else ()):
             if place == 0 and flag == _DEFAULT_BRANCH:
                 flag_of[parent] = _DEFAULT_BRANCH
             else:
                 flag_of.setdefault(parent, _MERGE_COMMIT)
-    roots = [line[0] for line in lines if len(line) == 1]
-    root = (_first(lines, {head}) if head is not None else None) or _first(lines, set(tips))
-    return _Line(ids=ids, merged_by=bytes(reversed(flags))), roots, root
+        if not parents:
+            roots.append(commit)
+    return _Line(ids=_Ids.of(ids), merged_by=bytes(flags)), roots, root or _first(lines, set(tips))
 
 
-def _first(lines: Sequence[Sequence[str]], at: set[str]) -> str | None:
-    """Where the lines of first parents of some commits begin, of several the least; `lines` has children first."""
+def _first(lines: Sequence[str], at: set[str]) -> str | None:
+    """Where the lines of first parents of some commits begin, of several the least. `lines` are commits with their
+    parents, children first."""
     found = []
-    for line in lines:
-        if line[0] in at:
-            at.remove(line[0])
-            if len(line) > 1:
-                at.add(line[1])
+    for commit, *parents in (line.split(" ") for line in lines):
+        if commit in at:
+            at.remove(commit)
+            if parents:
+                at.add(parents[0])
             else:
-                found.append(line[0])
+                found.append(commit)
     return min(found, default=None)
 
 
@@ -891,19 +895,19 @@ def _commit(head: bytes, num_paths: int, entries: list[bytes], paths: list[bytes
         reason = "bad_date"
     if reason is None and len(head) >= _MESSAGE_BYTES:
         reason = "message_too_large"
-    return Commit(
-        id=id_.decode("ascii"),
-        tree=tree.decode("ascii"),
-        parents=parents,
-        committed_at=committed_at or 0,
-        authored_at=authored_at or 0,
-        email=email,
-        author=author,
-        message=message,
-        num_paths=num_paths,
-        entries=entries,
-        paths=paths,
-        reason=reason,
+    return Commit(  # by place, which takes half the time that names do
+        id_.decode("ascii"),
+        tree.decode("ascii"),
+        parents,
+        committed_at or 0,
+        authored_at or 0,
+        email,
+        author,
+        message,
+        num_paths,
+        entries,
+        paths,
+        reason,
     )
 
 
