@@ -244,13 +244,13 @@ def methods_of(repository: Path, commits: list[Commit], folder: Path) -> Iterato
         yield f"reader, {label}", lambda limit=limit: reader(repository, limit)
     yield "libgit2, all", lambda: libgit2(repository)
     candidates = [commit for commit in commits if commit.reason is None]
-    files = [(commit.id, commit.path.decode()) for commit in candidates[-FETCHED:] if commit.path is not None]
+    files = [(commit.id, commit.path.decode()) for commit in candidates[:FETCHED] if commit.path is not None]
     # Tried first: where a file of a folder is not there, git fetches nothing.
     with contextlib.suppress(subprocess.CalledProcessError):
         fetched_one_by_one(repository, files)
         yield "newest, fetched one by one", lambda: fetched_one_by_one(repository, files)
     if importlib.util.find_spec("pydriller") is not None:
-        newest = [commit.id for commit in commits if len(commit.parents) == 1][-NEWEST:]
+        newest = [commit.id for commit in commits if len(commit.parents) == 1][:NEWEST]
         # PyDriller writes into the configuration of what it reads.
         clone = folder / f"{name}.git"
         borrow = ["git", "clone", "--quiet", "--bare", "--shared", "--no-tags", str(repository), str(clone)]

@@ -70,15 +70,14 @@ def line_changes(old: str, new: str, *, max_cells: int = MAX_CELLS) -> LineChang
     old, new = _ended(old), _ended(new)
     start = old.rfind("\n", 0, _num_equal_at_start(old, new)) + 1
     tail = _num_in_equal_lines_at_end(old, new, start)
+    one = old[start : len(old) - tail].split("\n")[:-1]
+    other = new[start : len(new) - tail].split("\n")[:-1]
+    num_before = old.count("\n", 0, start)
+    num_equal = num_before + old.count("\n", len(old) - tail)
     return LineChanges(
-        hunks=_hunks(
-            old[start : len(old) - tail].split("\n")[:-1],
-            new[start : len(new) - tail].split("\n")[:-1],
-            start=old.count("\n", 0, start),
-            max_cells=max_cells,
-        ),
-        num_old_lines=old.count("\n"),
-        num_new_lines=new.count("\n"),
+        hunks=_hunks(one, other, start=num_before, max_cells=max_cells),
+        num_old_lines=num_equal + len(one),
+        num_new_lines=num_equal + len(other),
     )
 
 
