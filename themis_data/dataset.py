@@ -16,6 +16,7 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,15 @@ def write_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, r
     except BaseException:
         writer.discard()
         raise
+
+
+def parts(table: pa.Table, number_of: npt.NDArray[np.integer[Any]], num_parts: int) -> Iterator[pa.Table]:
+    """The rows of each number from 0 to `num_parts`, that one excluded, in their order; `number_of` has each row's."""
+    by = np.argsort(number_of, kind="stable")
+    ends = np.searchsorted(number_of[by], np.arange(num_parts + 1))
+    table = table.combine_chunks()
+    for start, end in pairwise(ends):
+        yield table.take(pa.array(by[start:end]))
 
 
 def read_batches(path: Path, columns: list[str] | None = None) -> Iterator[pa.Table]:

@@ -1,14 +1,12 @@
 """What a decision over many rows says of each: a reason to drop it, or something to write into it."""
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from themis_data.dataset import read_batches, read_table, write_tables
+from themis_data.dataset import parts, read_batches, read_table, write_tables
 from themis_data.manifest import FileRecord
 from themis_data.schema import schema
 
@@ -53,13 +51,10 @@ def write_marks(marks: pa.Table, num_shards: int, to: Path, step: str, root: Pat
     for column in described.columns:
         if column.name not in marks.column_names and column.null:
             marks = marks.append_column(column.name, pa.nulls(len(marks), column.arrow.type))
-    marks = first_of_each_row(marks).combine_chunks()
-    shards = marks["shard"].to_numpy()
-    by = np.argsort(shards, kind="stable")
-    marks, ends = marks.take(pa.array(by)), np.searchsorted(shards[by], np.arange(num_shards + 1))
+    marks = first_of_each_row(marks)
     records = []
-    for number, (start, end) in enumerate(pairwise(ends)):
-        own = described.conform(marks.slice(start, end - start), f"step {step}")
+    for number, part in enumerate(parts(marks, marks["shard"].to_numpy(), num_shards)):
+        own = described.conform(part, f"step {step}")
         records.append(write_tables(to / f"{number:05d}.parquet", described.arrow, [own], relative_to=root))
     return records
 

@@ -9,7 +9,6 @@ import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc
 
+from themis_data.dataset import parts
 from themis_data.engine.marks import unmarked_batches
 from themis_data.engine.rows import ByKey, Resolved
 from themis_data.engine.segment import Work
@@ -151,13 +151,10 @@ def _stable_hash(text: str) -> int:
 def write_partitions(path: Path, table: pa.Table, partition: npt.NDArray[np.int64], num_partitions: int) -> None:
     """An Arrow file whose n-th record batch holds the rows of partition n, in order."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    by = np.argsort(partition, kind="stable")
-    ends = np.searchsorted(partition[by], np.arange(num_partitions + 1))
-    table = table.combine_chunks()
     temporary = temporary_beside(path)
     with pa.OSFile(str(temporary), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        for start, end in pairwise(ends):
-            batches = table.take(pa.array(by[start:end])).combine_chunks().to_batches()
+        for part in parts(table, partition, num_partitions):
+            batches = part.combine_chunks().to_batches()
             writer.write_batch(batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema))
     commit_file(temporary, path)
 

@@ -581,15 +581,14 @@ def _history(
         ids.append(commit)
         flag = flag_of.pop(commit, 0)
         flags.append(flag)
-        if flag == _DEFAULT_BRANCH and not parents:
-            root = commit
+        if not parents:
+            roots.append(commit)
+            root = commit if flag == _DEFAULT_BRANCH else root
         for place, parent in enumerate(parents if flag else ()):
             if place == 0 and flag == _DEFAULT_BRANCH:
                 flag_of[parent] = _DEFAULT_BRANCH
             else:
                 flag_of.setdefault(parent, _MERGE_COMMIT)
-        if not parents:
-            roots.append(commit)
     return _Line(ids=_Ids.of(ids), merged_by=bytes(flags)), roots, root or _first(lines, set(tips))
 
 

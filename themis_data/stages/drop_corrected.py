@@ -101,11 +101,12 @@ def _by_file(table: pa.Table, row_ids: Sequence[str], corrects: Iterable[bool]) 
         changes = line_changes(old, new)
         added = [line for hunk in changes.hunks for line in hunk.added]
         gone = {line for hunk in changes.hunks for line in hunk.removed}.difference(added)
+        own = list(map(_is_own, added))
         num_lines.append(changes.num_old_lines)
         hunks.append([n for hunk in changes.hunks for n in (hunk.old_start, len(hunk.removed), len(hunk.added))])
-        counts.append(list(map(_is_own, added)))
+        counts.append(own)
         went.append(_standing_once(filter(_is_own, gone), old))
-        came.append(_standing_once(compress(added, counts[-1]), new))
+        came.append(_standing_once(compress(added, own), new))
     return pa.table(
         {
             "key": pa.array([f"{repository}\0{path}" for repository, path in files], pa.string()),
